@@ -1,0 +1,36 @@
+"""The one family of errors that a user can mend."""
+
+from __future__ import annotations
+
+
+class SSEError(Exception):
+    """Something a user can put right: says what, of which compound, and how to mend it.
+
+    Parameters
+    ----------
+    message
+        What is wrong, with the offending value.
+    compound
+        The id of the compound concerned, if there is one.
+    mend
+        What to do about it, as an instruction.
+    """
+
+    def __init__(self, message: str, *, compound: str | None = None, mend: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.compound = compound
+        self.mend = mend
+
+    def __str__(self) -> str:
+        """One line: ``compound: message (mend)``."""
+        head = f"{self.compound}: " if self.compound else ""
+        tail = f". {self.mend}" if self.mend else ""
+        return f"{head}{self.message}{tail}"
+
+    def __reduce__(self):  # keyword-only arguments must survive the way back from a worker process
+        return _rebuild, (type(self), self.message, self.compound, self.mend)
+
+
+def _rebuild(cls: type[SSEError], message: str, compound: str | None, mend: str | None) -> SSEError:
+    return cls(message, compound=compound, mend=mend)
