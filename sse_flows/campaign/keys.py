@@ -1,0 +1,94 @@
+"""Content keys: the same calculation has the same id, whoever asks for it and when.
+
+jobflow draws random ids, so a flow that is made again knows nothing of what was computed before.
+Here every job of a flow gets the id that follows from what it computes: the function or maker, its
+settings, the structure, the version of the code, and the keys of the jobs it builds on. Looking a
+result up is then asking the store for that id, which makes a campaign resumable and lets campaigns
+share results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from typing import Any
+
+from jobflow import Flow
+from monty.json import MontyDecoder, MontyEncoder
+
+KEY_VERSION = 1
+"""Raise this when the same inputs give other results: every stored result is then computed anew."""
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NOT_CONTENT = {"@version", "name", "hosts"}
+
+
+def content_key(work: Any) -> str:
+    """SHA-256 of a JSON-like object, blind to names, key order and library versions.
+
+    Parameters
+    ----------
+    work
+        Function, arguments and settings of a job as plain dicts, lists and scalars.
+    """
+    text = json.dumps([KEY_VERSION, _content(work)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_content_keys(flow: Flow, keep: frozenset[str] | set[str] = frozenset()) -> Flow:
+    """Return the flow with every job's id made from its content.
+
+    Parameters
+    ----------
+    flow
+        A flow whose references to jobs outside it are already content keys.
+    keep
+        Ids to leave as they are: of jobs that stand in for one that was replaced.
+
+    Returns
+    -------
+    Flow
+        An equal flow; `flow` itself is left unchanged.
+    """
+    text = json.dumps(flow, cls=MontyEncoder)
+    jobs = {job["uuid"]: job for job in _jobs(json.loads(text))}
+    renamed: dict[str, str] = {}
+    for job, _ in flow.iterflow():
+        if job.uuid not in keep:
+            work = _renamed(_work(jobs[job.uuid]), renamed)
+            renamed[job.uuid] = str(uuid.UUID(content_key(work)[:32]))
+    text = _UUID.sub(lambda match: renamed.get(match.group(), match.group()), text)
+    return json.loads(text, cls=MontyDecoder)
+
+
+def _jobs(node: dict) -> list[dict]:
+    """All jobs in the dict of a flow, nested flows included."""
+    found = []
+    for child in node["jobs"]:
+        found.extend(_jobs(child) if "jobs" in child else [child])
+    return found
+
+
+def _work(job: dict) -> dict:
+    return {name: job[name] for name in ("function", "function_args", "function_kwargs")}
+
+
+def _renamed(work: dict, renamed: dict[str, str]) -> dict:
+    text = _UUID.sub(
+        lambda match: renamed.get(match.group(), match.group()), json.dumps(work, sort_keys=True)
+    )
+    return json.loads(text)
+
+
+def _content(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: _content(value)
+            for key, value in node.items()
+            if key not in _NOT_CONTENT and value is not None
+        }
+    if isinstance(node, list):
+        return [_content(value) for value in node]
+    return node

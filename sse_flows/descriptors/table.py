@@ -1,0 +1,109 @@
+"""Descriptor documents as a table, and the table from a CSV file again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sse_flows.descriptors.document import DESCRIPTORS, DescriptorSet
+from sse_flows.errors import SSEError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABELS: tuple[str, ...] = ("formula", "mobile_ion", "family")
+"""Columns of text before the descriptors."""
+
+MEASURED: tuple[str, ...] = ("conductivity", "log10_conductivity", "energy_above_hull")
+"""Columns of numbers after the descriptors: S/cm, log10 of it, eV/atom."""
+
+COLUMNS: tuple[str, ...] = (*LABELS, *DESCRIPTORS, *MEASURED, "method")
+"""All columns, in order; the index is ``compound_id``."""
+
+
+def descriptor_table(sets: Iterable[DescriptorSet]) -> pd.DataFrame:
+    """One row a compound.
+
+    Parameters
+    ----------
+    sets
+        Descriptor documents, of different compounds.
+
+    Returns
+    -------
+    DataFrame
+        Index ``compound_id``, columns `COLUMNS` in the units of ``descriptors.document.UNITS``;
+        NaN where a value is missing.
+
+    Raises
+    ------
+    SSEError
+        If a compound occurs twice.
+    """
+    import pandas as pd
+
+    rows = [_row(one) for one in sets]
+    table = pd.DataFrame(rows, columns=["compound_id", *COLUMNS]).set_index("compound_id")
+    return _typed(table)
+
+
+def write_descriptor_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write the table with all digits, so that reading it back gives equal numbers."""
+    table.to_csv(path, float_format="%.17g")
+
+
+def read_descriptor_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table that :func:`write_descriptor_csv` or a user wrote.
+
+    Raises
+    ------
+    SSEError
+        If a column is missing, an id occurs twice, or a number is none.
+    """
+    import pandas as pd
+
+    text = {"compound_id": str, **dict.fromkeys((*LABELS, "method"), str)}
+    # "NA" may be a label; only an empty field is missing
+    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    absent = [name for name in ("compound_id", *DESCRIPTORS) if name not in table.columns]
+    if absent:
+        raise SSEError(
+            f"{path} lacks the columns {', '.join(absent)}",
+            mend="Write it with `descriptor_table`, or add the columns (empty where unknown)",
+        )
+    return _typed(table.set_index("compound_id").reindex(columns=list(COLUMNS)))
+
+
+def _row(one: DescriptorSet) -> dict[str, object]:
+    """Fields of the document by column name."""
+    import math
+
+    log = None if one.conductivity is None else math.log10(one.conductivity)
+    return {
+        **one.model_dump(include={"compound_id", *LABELS, "conductivity", "energy_above_hull"}),
+        **one.model_dump(include={"method"}),
+        **one.values,
+        "log10_conductivity": log,
+    }
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as floats, text as objects with None where missing; ids unique."""
+    twice = table.index[table.index.duplicated()].unique().tolist()
+    if twice:
+        raise SSEError(
+            f"compounds occur more than once: {', '.join(map(str, twice))}",
+            mend="Keep one descriptor document per compound",
+        )
+    try:
+        table = table.astype(dict.fromkeys((*DESCRIPTORS, *MEASURED), float))
+    except ValueError as problem:
+        raise SSEError(
+            f"the descriptor table holds text in a column of numbers ({problem})",
+            mend="Leave the field empty where a value is unknown",
+        ) from problem
+    for name in (*LABELS, "method"):
+        column = table[name].astype(object)
+        table[name] = column.where(column.notna(), None)
+    return table

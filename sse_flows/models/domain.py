@@ -1,0 +1,74 @@
+"""Applicability domain: is a compound like those that a model was trained on?
+
+Nearest-neighbour distance, as in A. Tropsha, P. Gramatica and V. K. Gombar, QSAR Comb. Sci. 22, 69
+(2003), but with a quantile of the training distances as the limit where they use mean and spread:
+the distances of a few dozen compounds are far from normal. A leverage would need more rows than
+columns, which 30 descriptors of 45 conductors barely have.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sse_flows.models.newton import Floats
+from sse_flows.models.search import preprocessing
+
+
+class ApplicabilityDomain(BaseEstimator):
+    """Compounds within the usual distance of the training compounds from their nearest neighbour.
+
+    Distances are root mean squares over the standardised columns, missing values at their median,
+    so that models of few and of many columns have comparable ones.
+
+    Parameters
+    ----------
+    quantile : float
+        Share of the training compounds that lie within `threshold_` of their nearest neighbour.
+
+    Attributes
+    ----------
+    threshold_ : float
+        Largest distance inside the domain, in standard deviations.
+    """
+
+    def __init__(self, quantile: float = 0.95):
+        self.quantile = quantile
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Remember the training compounds; at least two. X has shape (n_rows, n_columns)."""
+        values = validate_data(
+            self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2
+        )
+        self.scaling_ = preprocessing()
+        self.training_ = self.scaling_.fit_transform(values)
+        apart = self._distances(self.training_)
+        np.fill_diagonal(apart, np.inf)
+        self.threshold_ = float(np.quantile(apart.min(axis=1), self.quantile))
+        return self
+
+    def distance(self, X: ArrayLike) -> Floats:
+        """Distance to the nearest training compound, shape (n_rows,)."""
+        check_is_fitted(self, "training_")
+        values = validate_data(
+            self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
+        return self._distances(self.scaling_.transform(values)).min(axis=1)
+
+    def contains(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Whether each compound lies within the domain, shape (n_rows,)."""
+        return self.distance(X) <= self.threshold_ + 1e-12
+
+    def _distances(self, scaled: Floats) -> Floats:
+        return cdist(scaled, self.training_) / np.sqrt(scaled.shape[1])
+
+    def __sklearn_tags__(self) -> Any:
+        """Missing values are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags

@@ -1,0 +1,125 @@
+"""The page as text and as a file: one HTML document that asks nothing of the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sse_flows.errors import SSEError
+from sse_flows.report import text
+from sse_flows.report.document import ReportData
+from sse_flows.report.page import make_page
+from sse_flows.report.palette import element_css, element_slots
+from sse_flows.report.phonon_figure import elements_of
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    """Templates that escape everything and refuse a name that is not there."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sortkey"] = text.sort_key
+    return environment
+
+
+def render(report: ReportData) -> str:
+    """The report as one HTML document.
+
+    Parameters
+    ----------
+    report
+        All that the page shows; models, screening and any compound's documents may be absent.
+
+    Returns
+    -------
+    str
+        HTML with its style, script and figures inside. Its Content-Security-Policy names the
+        style and the script by their hashes and forbids everything else, the network included.
+    """
+    style = (_TEMPLATES / "page.css").read_text(encoding="utf-8") + _element_style(report)
+    script = _environment().get_template("script.html.j2").render()
+    return _environment().get_template("page.html.j2").render(
+        page=make_page(report),
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704  our own file and element symbols
+        script=Markup(script),  # noqa: S704
+    )
+
+
+def write_report(report: ReportData, path: str | Path) -> Path:
+    """Write the page, at once or not at all.
+
+    Parameters
+    ----------
+    report
+        What to show.
+    path
+        The file to make; folders above it are made too. A reader never sees half a page.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    SSEError
+        If the file cannot be written.
+    """
+    path, page = Path(path), render(report)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, page)
+    except OSError as error:
+        raise SSEError(
+            f"the report cannot be written to {path}: {error.strerror or error}",
+            mend="Free space or choose a folder you may write to.",
+        ) from error
+    return path
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write beside `path`, then take its place."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the page from the group
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _element_style(report: ReportData) -> str:
+    """Colours of the elements that occur."""
+    drawn = [set(elements_of(c.dynamics)) for c in report.compounds if c.dynamics]
+    return element_css(element_slots(drawn, report.mobile_ion))
+
+
+def _policy(style: str, script: str) -> str:
+    """A policy under which the page runs its own style and script and nothing else."""
+    return (
+        f"default-src 'none'; style-src 'sha256-{_sha256(style)}'; "
+        f"script-src 'sha256-{_sha256(script)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _sha256(content: str) -> str:
+    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

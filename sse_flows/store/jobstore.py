@@ -1,0 +1,95 @@
+"""The JobStore of a campaign: jobflow's own where one is configured, else a file on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from jobflow import JobStore
+from maggma.stores import MemoryStore
+
+from sse_flows.errors import SSEError
+from sse_flows.store.sqlite import SqliteStore
+
+STORE_FILE = "store.sqlite"
+"""Name of the embedded store within a campaign's results folder."""
+
+BLOB_STORE = "data"
+"""Additional store of the large arrays; atomate2's jobs use the same name."""
+
+
+class DurableJobStore(JobStore):
+    """A JobStore that writes large arrays before the documents that point to them.
+
+    jobflow writes the document first: a job killed between the two writes looks finished, yet its
+    arrays are missing for ever. In this order the worst a kill leaves is an orphaned array.
+    """
+
+    def update(self, docs: Any, key: Any = None, save: Any = None) -> None:
+        """Write arrays, then documents; arguments as in :meth:`jobflow.JobStore.update`."""
+        docs_store, held = self.docs_store, []
+        self.docs_store = SimpleNamespace(  # type: ignore[assignment]
+            update=lambda found, key: held.append((found, key))
+        )
+        try:
+            super().update(docs, key=key, save=save)
+        finally:
+            self.docs_store = docs_store
+        for found, fields in held:
+            docs_store.update(found, key=fields)
+
+
+def embedded_store(folder: str | os.PathLike) -> DurableJobStore:
+    """JobStore in one SQLite file of a folder (not connected)."""
+    path = Path(folder).resolve() / STORE_FILE
+    return DurableJobStore(
+        SqliteStore(path, "outputs", indexes=["uuid", "index"]),
+        additional_stores={
+            BLOB_STORE: SqliteStore(
+                path, "blobs", indexes=["blob_uuid", "job_uuid"], key="blob_uuid"
+            )
+        },
+    )
+
+
+def open_store(folder: str | os.PathLike) -> DurableJobStore:
+    """Open the store of a campaign and connect to it.
+
+    The store of jobflow's configuration (``JOBFLOW_CONFIG_FILE`` or ``~/.jobflow.yaml``) where
+    there is one, else an embedded one in `folder`: jobflow's silent default, a store in memory,
+    would lose every result.
+
+    Raises
+    ------
+    SSEError
+        The configured store cannot be reached, or the folder cannot be written.
+    """
+    store = configured_store() or embedded_store(folder)
+    try:
+        store.connect()
+    except SSEError:
+        raise
+    except Exception as error:
+        raise SSEError(
+            f"cannot connect to the store {store.name}: {type(error).__name__}",
+            mend="Check jobflow.yaml and that the database answers",
+        ) from error
+    return store
+
+
+def configured_store() -> DurableJobStore | None:
+    """JobStore of jobflow's own settings, or None where none is configured."""
+    from jobflow import SETTINGS
+
+    store = SETTINGS.JOB_STORE
+    if type(store.docs_store) is MemoryStore:  # jobflow's fallback; its subclasses are real stores
+        return None
+    return durable(store)
+
+
+def durable(store: JobStore) -> DurableJobStore:
+    """Return the same stores behind a :class:`DurableJobStore`."""
+    return DurableJobStore(store.docs_store, store.additional_stores, store.save, store.load)
+

@@ -1,0 +1,242 @@
+"""How many atoms of which element go onto which positions of which cell.
+
+A partially occupied crystal is ordered in a small cell, where 54 % of 12 positions is no whole
+number. The counts are chosen by a small integer programme: charge neutrality first, then the
+composition, then the share of every crystallographic position.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from sse_flows.structures.disorder import OCCUPANCY_TOLERANCE
+
+_CHARGE_ROOM = 0.45
+"""Net charge (e per cell) that average, non-integer oxidation states may leave."""
+_LOST_ELEMENT = 0.05
+"""Added to the error of a cell too small to hold even one atom of a dopant."""
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """Symmetry-equivalent, partially occupied positions of a cell.
+
+    Attributes
+    ----------
+    sites
+        Indices of the positions.
+    occupancy
+        Element to occupancy of each position.
+    """
+
+    sites: tuple[int, ...]
+    occupancy: Mapping[str, float]
+
+    @property
+    def full(self) -> bool:
+        """Whether the positions hold no vacancies."""
+        return sum(self.occupancy.values()) > 1 - OCCUPANCY_TOLERANCE
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Whole numbers of atoms for every orbit.
+
+    Attributes
+    ----------
+    per_orbit
+        For each orbit: element to number of atoms.
+    error
+        Largest change of an element's amount, as a share of the atoms on its positions.
+    charge
+        Net charge of the cell, e.
+    """
+
+    per_orbit: tuple[dict[str, int], ...]
+    error: float
+    charge: float
+
+
+def partial_orbits(structure: Structure, symprec: float = 0.01) -> list[Orbit]:
+    """Orbits of the positions which are not simply filled by one element."""
+    dataset = SpacegroupAnalyzer(structure, symprec=symprec).get_symmetry_dataset()
+    members: dict[int, list[int]] = {}
+    for index, representative in enumerate(dataset.equivalent_atoms):
+        if not structure[index].is_ordered:
+            members.setdefault(int(representative), []).append(index)
+    return [
+        Orbit(tuple(sites), {sp.symbol: float(x) for sp, x in structure[sites[0]].species.items()})
+        for sites in members.values()
+    ]
+
+
+def whole_counts(
+    orbits: Sequence[Orbit],
+    multiple: int,
+    charges: Mapping[str, float],
+    fixed: Mapping[str, int],
+) -> Counts:
+    """Best whole numbers of atoms in a cell of ``multiple`` times the given one.
+
+    Parameters
+    ----------
+    orbits
+        Orbits of the primitive cell.
+    multiple
+        Volume of the supercell in primitive cells.
+    charges
+        Oxidation state of each element, e.
+    fixed
+        Element to number of atoms on the fully occupied positions of the primitive cell.
+
+    Returns
+    -------
+    Counts
+        Minimises, in this order, the net charge beyond 0.45 e, the change of the composition and
+        the change of each orbit's share.
+    """
+    keys = [(i, el) for i, orbit in enumerate(orbits) for el in sorted(orbit.occupancy)]
+    targets = (
+        np.array([orbits[i].occupancy[el] * len(orbits[i].sites) for i, el in keys]) * multiple
+    )
+    fixed_charge = multiple * sum(charges[el] * n for el, n in fixed.items())
+    solution = _integer_programme(orbits, multiple, keys, targets, charges, fixed_charge)
+    per_orbit: list[dict[str, int]] = [{} for _ in orbits]
+    for (i, el), n in zip(keys, solution, strict=True):
+        per_orbit[i][el] = int(n)
+    net = sum(charges[el] * n for (_, el), n in zip(keys, solution, strict=True))
+    whole = {el: n * multiple for el, n in fixed.items()}
+    error = _composition_error(keys, targets, solution, whole)
+    return Counts(tuple(per_orbit), error, float(net + fixed_charge))
+
+
+def _integer_programme(
+    orbits: Sequence[Orbit],
+    multiple: int,
+    keys: list[tuple[int, str]],
+    targets: np.ndarray,
+    charges: Mapping[str, float],
+    fixed_charge: float,
+) -> np.ndarray:
+    """Solve for [counts, |count - target|, |element total - target|, charge above, below]."""
+    elements = sorted({el for _, el in keys})
+    n, m = len(keys), len(elements)
+    size = 2 * n + m + 2
+    rows: list[np.ndarray] = []
+    low: list[float] = []
+    high: list[float] = []
+
+    def add(row: np.ndarray, lower: float, upper: float) -> None:
+        rows.append(row)
+        low.append(lower)
+        high.append(upper)
+
+    for i, orbit in enumerate(orbits):  # no more atoms than positions; all filled if they were
+        row = np.zeros(size)
+        row[[k for k, (o, _) in enumerate(keys) if o == i]] = 1
+        capacity = len(orbit.sites) * multiple
+        add(row, capacity if orbit.full else 0, capacity)
+    groups = [[k] for k in range(n)]
+    groups += [[k for k, (_, el) in enumerate(keys) if el == element] for element in elements]
+    for j, group in enumerate(groups):  # slack >= |sum - target|
+        for sign in (1, -1):
+            row = np.zeros(size)
+            row[group] = sign
+            row[n + j] = -1
+            add(row, -np.inf, sign * targets[group].sum())
+    row = np.zeros(size)
+    row[:n] = [charges[el] for _, el in keys]
+    row[-2:] = (-1, 1)
+    add(row, -_CHARGE_ROOM - fixed_charge, _CHARGE_ROOM - fixed_charge)
+
+    cost = np.concatenate([np.zeros(n), np.full(n, 1.0), np.full(m, 4.0), np.full(2, 1000.0)])
+    integral = np.concatenate([np.ones(n), np.zeros(size - n)])
+    result = milp(
+        cost,
+        constraints=LinearConstraint(np.array(rows), low, high),
+        integrality=integral,
+        bounds=Bounds(0, np.inf),
+    )
+    if result.x is None:  # the slacks make every problem feasible
+        raise RuntimeError(f"integer programme failed: {result.message}")
+    return np.rint(result.x[:n]).astype(int)
+
+
+def _composition_error(
+    keys: list[tuple[int, str]],
+    targets: np.ndarray,
+    solution: np.ndarray,
+    fixed: Mapping[str, int],
+) -> float:
+    worst = 0.0
+    for element in {el for _, el in keys}:
+        own = [k for k, (_, el) in enumerate(keys) if el == element]
+        hosts = {keys[k][0] for k in own}
+        hosted = sum(t for (i, _), t in zip(keys, targets, strict=True) if i in hosts)
+        hosted += fixed.get(element, 0)
+        error = abs(solution[own].sum() - targets[own].sum()) / hosted
+        lost = _LOST_ELEMENT if solution[own].sum() + fixed.get(element, 0) == 0 else 0.0
+        worst = max(worst, error + lost)
+    return float(worst)
+
+
+def choose_multiple(
+    structure: Structure,
+    orbits: Sequence[Orbit],
+    charges: Mapping[str, float],
+    max_atoms: int,
+    tolerance: float,
+) -> tuple[int, Counts]:
+    """The smallest multiple of a cell whose whole counts keep the composition.
+
+    Parameters
+    ----------
+    structure
+        Primitive cell.
+    orbits
+        Its partially occupied orbits.
+    charges
+        Oxidation state of each element, e.
+    max_atoms
+        Largest number of atoms of the supercell.
+    tolerance
+        Allowed `Counts.error`. If no cell is that good the best compromise of error and size is
+        taken: 0.1 of error is worth as much as going from 0 to `max_atoms`.
+    """
+    partial = {i for orbit in orbits for i in orbit.sites}
+    fixed = Counter(site.specie.symbol for i, site in enumerate(structure) if i not in partial)
+    atoms = structure.composition.num_atoms
+    tried: list[tuple[float, int, Counts]] = []
+    for multiple in range(1, max(1, int(max_atoms / atoms + 1e-6)) + 1):
+        counts = whole_counts(orbits, multiple, charges, fixed)
+        if counts.error <= tolerance and abs(counts.charge) <= _CHARGE_ROOM + 1e-6:
+            return multiple, counts
+        penalty = counts.error + abs(counts.charge) / (atoms * multiple)
+        tried.append((penalty + 0.1 * multiple * atoms / max_atoms, multiple, counts))
+    _, multiple, counts = min(tried, key=lambda t: t[:2])
+    return multiple, counts
+
+
+def compact_scaling(lattice: Lattice, multiple: int) -> tuple[int, int, int]:
+    """Diagonal supercell of a given volume whose thinnest direction is thickest."""
+    options = [
+        (a, b, multiple // (a * b))
+        for a, b in itertools.product(range(1, multiple + 1), repeat=2)
+        if multiple % (a * b) == 0
+    ]
+    widths = lattice.volume / np.array(
+        [
+            np.linalg.norm(np.cross(lattice.matrix[(i + 1) % 3], lattice.matrix[(i + 2) % 3]))
+            for i in range(3)
+        ]
+    )
+    # rounding makes the choice independent of noise in the last digits of the cell
+    return max(options, key=lambda s: (round(float(min(np.array(s) * widths)), 3), s))
