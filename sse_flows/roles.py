@@ -255,7 +255,7 @@ def _single_states(
     allowed = exact if exact.any() else charge < _CHARGE_TOLERANCE
     if not allowed.any():
         return None
-    ranked = np.where(allowed, scores - 100.0 * charge, -np.inf)
+    ranked = np.where(allowed, scores - 200.0 * charge, -np.inf)
     best = int(np.argmax(ranked))
     return float(ranked[best]), states[best]
 

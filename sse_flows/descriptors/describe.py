@@ -81,7 +81,8 @@ def describe(
             crystal,
             mobile=parts.mobile,
             anions=parts.anions,
-            **{name: value for name, (value, _) in given.items()},
+            band_gap=given["band_gap"][0],
+            formation_energy=given["formation_energy"][0],
         ),
         **_disorder_values(compound),
     }
@@ -155,8 +156,9 @@ def _flags(
     soft = dynamics.soft_modes
     if soft.count:
         q = ", ".join(f"{x:.3g}" for x in soft.lowest_qpoint)
+        doubt = "" if soft.commensurate_count else " (interpolated: a larger supercell may lift it)"
         flags.append(
-            f"soft modes: the lowest at {soft.lowest_energy:.2f} meV, q = ({q}), led by "
+            f"soft modes: the lowest at {soft.lowest_energy:.2f} meV, q = ({q}){doubt}, led by "
             f"{soft.leading_species}; entropy and DOS integrals leave imaginary modes out"
         )
     if dynamics.born is None and (values["band_gap"] is None or values["band_gap"] > 0):
@@ -175,7 +177,9 @@ def _provenance(
     given: Mapping[str, tuple[float | None, str | None]],
 ) -> dict[str, str]:
     """Where the values came from: structure, phonons, roles, given properties."""
-    known = {name: source for name, (value, source) in given.items() if value is not None and source}
+    known = {
+        name: source for name, (value, source) in given.items() if value is not None and source
+    }
     return {
         "structure": compound.source,
         "phonons": dynamics.method,

@@ -40,7 +40,11 @@ def formula_units_conventional(structure: Structure, *, symprec: float = SYMPREC
     """
     import spglib
 
-    cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
+    cell = (
+        structure.lattice.matrix.tolist(),
+        structure.frac_coords.tolist(),
+        list(structure.atomic_numbers),
+    )
     found = spglib.get_symmetry_dataset(cell, symprec=symprec)
     if found is None:
         raise SSEError(

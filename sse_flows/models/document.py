@@ -72,7 +72,8 @@ class ClassifierDocument(_Document):
     sizes: list[SizeResult] = Field(description="Best subset of every size")
     scores: ClassificationScores = Field(description="Leave-one-out, selection outside the folds")
     nested_scores: ClassificationScores | None = Field(
-        None, description="Leave-one-out, selection inside the folds; None where not asked for"
+        default=None,
+        description="Leave-one-out, selection inside the folds; None where not asked for",
     )
     nested_features: dict[str, list[str]] = Field(
         default_factory=dict, description="Descriptors chosen without each compound, by its id"
@@ -108,7 +109,7 @@ class TrainingRow(_Document):
     )
     predicted_superionic: bool = Field(description="Whether that probability exceeds one half")
     nested_probability: float | None = Field(
-        None, description="The same with the selection inside the folds"
+        default=None, description="The same with the selection inside the folds"
     )
 
 

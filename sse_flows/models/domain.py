@@ -1,4 +1,4 @@
-"""Applicability domain: is a compound like those that a model was trained on?
+"""Applicability domain: whether a compound is like those that a model was trained on.
 
 Nearest-neighbour distance, as in A. Tropsha, P. Gramatica and V. K. Gombar, QSAR Comb. Sci. 22, 69
 (2003), but with a quantile of the training distances as the limit where they use mean and spread:
@@ -30,6 +30,9 @@ class ApplicabilityDomain(BaseEstimator):
     ----------
     quantile : float
         Share of the training compounds that lie within `threshold_` of their nearest neighbour.
+    floor : float
+        Smallest `threshold_`: one column of a few discrete values (a flag, a disorder that is mostly
+        zero) has distances of zero, and a compound between two values is not far from either.
 
     Attributes
     ----------
@@ -37,8 +40,9 @@ class ApplicabilityDomain(BaseEstimator):
         Largest distance inside the domain, in standard deviations.
     """
 
-    def __init__(self, quantile: float = 0.95):
+    def __init__(self, quantile: float = 0.95, floor: float = 0.1):
         self.quantile = quantile
+        self.floor = floor
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Remember the training compounds; at least two. X has shape (n_rows, n_columns)."""
@@ -49,7 +53,8 @@ class ApplicabilityDomain(BaseEstimator):
         self.training_ = self.scaling_.fit_transform(values)
         apart = self._distances(self.training_)
         np.fill_diagonal(apart, np.inf)
-        self.threshold_ = float(np.quantile(apart.min(axis=1), self.quantile))
+        usual = float(np.quantile(apart.min(axis=1), self.quantile))
+        self.threshold_ = max(usual, self.floor)
         return self
 
     def distance(self, X: ArrayLike) -> Floats:

@@ -1,14 +1,15 @@
 """Penalised logistic regression of thousands of feature subsets at once.
 
 Every subset minimises ``sum_i log(1 + exp(-s_i eta_i)) + |w|^2 / (2 C)``, the objective of
-scikit-learn's ``LogisticRegression``, with ``eta = b + Z w``, ``s = +-1`` and a free intercept ``b``.
+scikit-learn's ``LogisticRegression``, with ``eta = b + Z w``, ``s = +-1``, a free intercept ``b``.
 Newton's method runs on all subsets of a batch together; the last axis of every array is the batch,
 so that NumPy's inner loops are long.
 
 The step is damped by ``log(1 + d) / d`` where ``d``, the largest change of a margin ``eta_i``, is
 large. The logistic loss is self-concordant in the generalised sense with constant 1 in that norm,
-for which this damping always lowers the objective (T. Sun and Q. Tran-Dinh, Math. Program. 178, 145
-(2019)): separable data and a weak penalty cannot make it overshoot.
+for which this damping always lowers the objective, as does the full step for d up to 1.79 (T. Sun
+and Q. Tran-Dinh, Math. Program. 178, 145 (2019)): separable data and a weak penalty cannot make it
+overshoot.
 """
 
 from __future__ import annotations
@@ -112,9 +113,7 @@ def _linear(columns: Floats, coef: Floats) -> Floats:
     return eta
 
 
-def _derivatives(
-    columns: Floats, target: Floats, probability: Floats
-) -> tuple[Floats, Floats]:
+def _derivatives(columns: Floats, target: Floats, probability: Floats) -> tuple[Floats, Floats]:
     """Gradient and Hessian of the loss without its penalty; of the latter the lower triangle."""
     size, _, n_subsets = columns.shape
     residual = probability - target[:, None]

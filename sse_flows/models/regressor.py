@@ -74,7 +74,13 @@ class ConductivityForest(RegressorMixin, BaseEstimator):
             raise ValueError("requires y to be passed, but the target y is None")
         check_target(y)
         values, target = validate_data(
-            self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", y_numeric=True
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2,
+            y_numeric=True,
         )
         self._usable, self.dropped_ = usable_columns(values, column_names(self))
         self.pipeline_ = self._pipeline().fit(values[:, self._usable], target)

@@ -154,7 +154,9 @@ class _PairFolds:
         self.target, self.C = target, C
         self.full = Fold.without(values, target, [])
         self.singles = [Fold.without(values, target, [i]) for i in rows]
-        self.pairs = {(i, j): Fold.without(values, target, [i, j]) for i, j in combinations(rows, 2)}
+        self.pairs = {
+            (i, j): Fold.without(values, target, [i, j]) for i, j in combinations(rows, 2)
+        }
 
     def scores(self, subsets: Integers) -> list[tuple[NDArray[np.int64], Floats, Floats]]:
         """Scores of the subsets for every outer row."""

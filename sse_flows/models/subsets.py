@@ -83,7 +83,7 @@ class BestSubsetLogisticRegression(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TrainingDataError
-            If the target is missing somewhere, a class has fewer than two rows, or no column varies.
+            If the target is missing somewhere, a class has but one row, or no column varies.
         SSEError
             If a parameter is out of range.
         """

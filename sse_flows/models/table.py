@@ -17,9 +17,7 @@ MIN_ROWS = 6
 """Below this a leave-one-out says nothing."""
 
 
-def descriptor_values(
-    table: pd.DataFrame, columns: Sequence[str] = DESCRIPTORS
-) -> pd.DataFrame:
+def descriptor_values(table: pd.DataFrame, columns: Sequence[str] = DESCRIPTORS) -> pd.DataFrame:
     """Numeric columns of a table indexed by compound id; NaN where missing.
 
     Raises

@@ -86,7 +86,10 @@ def _energies(
     nudge: bool,
 ) -> list[NDArray[np.float64]]:
     """Energies per segment, meV, (n_points, n_bands)."""
-    moved = [_off_gamma(line, length) if nudge else line for line, length in zip(lines, lengths)]
+    moved = [
+        _off_gamma(line, length) if nudge else line
+        for line, length in zip(lines, lengths, strict=True)
+    ]
     frequencies, _ = adapter.solve(phonon, np.concatenate(moved), eigenvectors=False)
     splits = np.cumsum([len(line) for line in lines])[:-1]
     return np.split(frequencies * THZ_TO_MEV, splits)

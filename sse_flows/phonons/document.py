@@ -10,9 +10,17 @@ from pymatgen.core import Structure
 class SoftModes(BaseModel):
     """Imaginary modes beyond the numerical noise, and the ions that move in the softest one."""
 
-    count: int = Field(description="Modes on the commensurate points and the mesh below `threshold`")
+    count: int = Field(
+        description="Modes on the commensurate points and the mesh below `threshold`"
+    )
+    commensurate_count: int = Field(
+        0,
+        description="Those of `count` at wave vectors that fit the supercell: not interpolated",
+    )
     threshold: float = Field(description="Modes below this energy count as soft, meV (negative)")
-    lowest_energy: float = Field(description="Lowest energy anywhere, meV; negative if imaginary")
+    lowest_energy: float = Field(
+        description="Lowest energy, acoustic modes at and close to Γ left out, meV; < 0: imaginary"
+    )
     lowest_qpoint: list[float] = Field(description="Its reduced wave vector")
     species_weights: dict[str, float] = Field(
         description="Share of each element in the softest mode's eigenvector, sums to 1"

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sse_flows.phonons.thermal import ZERO_ENERGY
+
 BIN_WIDTH: float = 0.1
 """Width of the bins, meV; bins have edges at multiples of it, so 0 and 30 meV are edges."""
 
@@ -60,7 +62,8 @@ def projected_dos(
         mode="constant",
         truncate=_TRUNCATE,
     )
-    return (np.arange(first, first + size) + 0.5) * bin_width, dos
+    grid = np.arange(first + 0.5, first + size, dtype=np.float64) * bin_width
+    return grid, np.asarray(dos, dtype=np.float64)
 
 
 def band_centers(
@@ -70,6 +73,9 @@ def band_centers(
     species: list[str],
 ) -> dict[str, float]:
     """Phonon band centre ∫E g dE / ∫g dE over E > 0, per element and in total, from the modes.
+
+    Modes below ``thermal.ZERO_ENERGY`` are left out: the acoustic ones at Γ are zero up to
+    rounding, of either sign.
 
     Parameters
     ----------
@@ -83,7 +89,7 @@ def band_centers(
     dict
         meV by element symbol, and under ``"total"``.
     """
-    stable = np.where(energies > 0, weights[:, None], 0.0)
+    stable = np.where(energies > ZERO_ENERGY, weights[:, None], 0.0)
     norm = np.einsum("qs,qas->a", stable, atom_weights, optimize=True)
     moment = np.einsum("qs,qas->a", stable * energies, atom_weights, optimize=True)
     elements = np.array(species)

@@ -6,7 +6,7 @@ projected DOS, band centres, entropy and soft modes are all sums over them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -46,12 +46,15 @@ class Modes:
         meV (n_q, n_bands), ascending, negative where imaginary.
     atom_weights
         |e|^2 of each atom, (n_q, n_atoms, n_bands); sums to 1 over atoms.
+    long_wave
+        Whether the supercell is too small to resolve the acoustic branches there (n_q,).
     """
 
     qpoints: NDArray[np.float64]
     weights: NDArray[np.float64]
     energies: NDArray[np.float64]
     atom_weights: NDArray[np.float64]
+    long_wave: NDArray[np.bool_]
 
 
 def lattice_dynamics(
@@ -151,7 +154,7 @@ def mesh_modes(phonon: Phonopy, mesh: ArrayLike, symmetry: Symmetry | None = Non
     qpoints, weights = adapter.irreducible_mesh(phonon, mesh, group)
     modes = modes_at(phonon, qpoints, weights)
     averaged = _average_equivalent(modes.atom_weights, np.asarray(group.get_map_atoms()))
-    return Modes(modes.qpoints, modes.weights, modes.energies, averaged)
+    return replace(modes, atom_weights=averaged)
 
 
 def modes_at(phonon: Phonopy, qpoints: ArrayLike, weights: ArrayLike | None = None) -> Modes:
@@ -162,7 +165,8 @@ def modes_at(phonon: Phonopy, qpoints: ArrayLike, weights: ArrayLike | None = No
     n_q, bands = frequencies.shape
     squares = (vectors.real**2 + vectors.imag**2).reshape(n_q, bands // 3, 3, bands).sum(axis=2)
     counts = np.ones(n_q) if weights is None else np.asarray(weights, dtype=float)
-    return Modes(points, counts, frequencies * THZ_TO_MEV, squares)
+    long_wave = adapter.unresolved_points(phonon, points)
+    return Modes(points, counts, frequencies * THZ_TO_MEV, squares, long_wave)
 
 
 def _average_equivalent(

@@ -210,8 +210,8 @@ def _solve_batch(
     matrices = run_dynamical_matrix_solver_c(phonon.dynamical_matrix, points.copy())
     if eigenvectors:
         values, vectors = np.linalg.eigh(matrices)
-        return values, vectors
-    return np.linalg.eigvalsh(matrices), matrices[:0]
+        return np.asarray(values, dtype=np.float64), vectors
+    return np.asarray(np.linalg.eigvalsh(matrices), dtype=np.float64), matrices[:0]
 
 
 def primitive_symmetry(phonon: Phonopy) -> Symmetry:
@@ -235,7 +235,7 @@ def irreducible_mesh(
 
     grid = GridPoints(
         np.asarray(mesh, dtype="int64"),
-        np.linalg.inv(phonon.primitive.cell),
+        np.asarray(np.linalg.inv(phonon.primitive.cell), dtype=np.float64),
         is_gamma_center=True,
         is_time_reversal=True,
         rotations=symmetry.pointgroup_operations,
@@ -247,9 +247,7 @@ def mesh_of_length(phonon: Phonopy, length: float, symmetry: Symmetry) -> NDArra
     """Mesh N_i = max(1, round(length |b_i|)), b_i without 2π, equal along equivalent axes."""
     from phonopy.structure.grid_points import length2mesh
 
-    return length2mesh(
-        length, phonon.primitive.cell, rotations=symmetry.pointgroup_operations
-    )
+    return length2mesh(length, phonon.primitive.cell, rotations=symmetry.pointgroup_operations)
 
 
 def commensurate_points(phonon: Phonopy) -> NDArray[np.float64]:
@@ -258,6 +256,36 @@ def commensurate_points(phonon: Phonopy) -> NDArray[np.float64]:
 
     to_supercell = np.linalg.inv(phonon.primitive.primitive_matrix)
     return get_commensurate_points(np.rint(to_supercell).astype("int64"))
+
+
+def unresolved_points(phonon: Phonopy, qpoints: ArrayLike) -> NDArray[np.bool_]:
+    """Wave vectors nearer to Γ than half the shortest reciprocal vector of the supercell.
+
+    Acoustic branches there rest on forces that the supercell cuts off: small imaginary energies
+    are artefacts of interpolation. Γ itself is one of these points.
+
+    Parameters
+    ----------
+    phonon
+        With its supercell.
+    qpoints
+        Reduced wave vectors (n_q, 3).
+
+    Returns
+    -------
+    ndarray
+        Booleans (n_q,).
+    """
+    from pymatgen.core import Lattice
+
+    limit = min(Lattice(np.linalg.inv(phonon.supercell.cell).T).get_lll_reduced_lattice().abc) / 2
+    rows = np.linalg.inv(phonon.primitive.cell).T
+    reduced = Lattice(rows).get_lll_reduced_lattice().matrix
+    fractional = np.asarray(qpoints, dtype=float) @ rows @ np.linalg.inv(reduced)
+    images = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), axis=-1).reshape(-1, 3)
+    nearest = (fractional - np.rint(fractional))[:, None, :] + images
+    lengths = np.linalg.norm(nearest @ reduced, axis=2).min(axis=1)
+    return np.asarray(lengths < limit * (1 - 1e-6), dtype=np.bool_)
 
 
 def _as_matrix(supercell_matrix: ArrayLike) -> NDArray[np.int64]:
@@ -296,11 +324,14 @@ def _nac_parameters(
     from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
 
     charges, epsilon = np.array(born, dtype=float), np.array(dielectric, dtype=float)
-    cells = [(phonon.primitive, {}), (phonon.unitcell, {"primitive": phonon.primitive})]
-    for cell, options in cells:
+    for cell in (phonon.primitive, phonon.unitcell):
         if charges.shape == (len(cell), 3, 3) and epsilon.shape == (3, 3):
             charges, epsilon = symmetrize_borns_and_epsilon(
-                charges, epsilon, cell, symprec=phonon.symmetry.tolerance, **options
+                charges,
+                epsilon,
+                cell,
+                primitive=None if cell is phonon.primitive else phonon.primitive,
+                symprec=phonon.symmetry.tolerance,
             )
             return {"born": charges, "dielectric": epsilon, "factor": COULOMB, "method": "gonze"}
     raise SSEError(

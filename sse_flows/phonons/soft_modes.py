@@ -28,10 +28,11 @@ def find_soft_modes(
 ) -> SoftModes:
     """Count soft modes and describe the lowest one.
 
-    The three acoustic modes at Γ are left out: they are zero by symmetry. So every optical mode
-    and every wave vector counts, as in matbench-discovery's `check_imaginary_freqs`, which
-    tolerates no negative frequency at all there; `threshold` takes the place of its zero because
-    interpolated acoustic branches dip below it without meaning.
+    As in matbench-discovery's `check_imaginary_freqs`, every wave vector and branch counts except
+    the acoustic modes at Γ, which are zero by symmetry. Two things differ, because a mesh dense
+    enough for a DOS meets the artefacts of Fourier interpolation: `threshold` takes the place of
+    its zero, and the acoustic branches are left out not only at Γ but wherever the supercell does
+    not resolve them (``Modes.long_wave``), about half way to its first reciprocal vector.
 
     Parameters
     ----------
@@ -50,18 +51,21 @@ def find_soft_modes(
         Number of soft modes, the lowest energy, and each element's share in the lowest mode
         (averaged over a degenerate set, so that it does not depend on the basis chosen in it).
     """
-    candidates = [_without_acoustic(modes) for modes in (commensurate, mesh)]
-    # The commensurate points come first and win ties: their weights are of single atoms, whereas
-    # the mesh's are averaged over equivalent atoms.
-    lowest = [float(np.nanmin(energies)) for energies in candidates]
+    both = (commensurate, mesh)
+    candidates = [_without_acoustic(modes) for modes in both]
+    # The commensurate points win ties: exact, and their weights are of single atoms, whereas the
+    # mesh's are averaged over equivalent atoms.
+    lowest = [_minimum(energies) for energies in candidates]
     winner = int(lowest[1] < lowest[0] - _DEGENERATE)
-    point, shares = _softest((commensurate, mesh)[winner], candidates[winner])
+    point, shares = _softest(both[winner], candidates[winner])
+    counts = [
+        round(float((modes.weights @ (energies < threshold)).sum()))
+        for modes, energies in zip(both, candidates, strict=True)
+    ]
     elements = np.array(species)
     return SoftModes(
-        count=sum(
-            int((modes.weights @ (energies < threshold)).sum())
-            for modes, energies in zip((commensurate, mesh), candidates, strict=True)
-        ),
+        count=sum(counts),
+        commensurate_count=counts[0],
         threshold=threshold,
         lowest_energy=lowest[winner],
         lowest_qpoint=point,
@@ -71,18 +75,27 @@ def find_soft_modes(
 
 
 def _without_acoustic(modes: Modes) -> NDArray[np.float64]:
-    """Energies (n_q, n_bands) with the three smallest in magnitude at Γ set to NaN."""
+    """Energies (n_q, n_bands), the three smallest in magnitude of each long wave set to NaN.
+
+    A crystal of one atom a cell has no other modes there, and keeps none.
+    """
     energies = modes.energies.copy()
-    for i in np.flatnonzero(np.all(np.abs(modes.qpoints) < 1e-8, axis=1)):
+    for i in np.flatnonzero(modes.long_wave):
         energies[i, np.argsort(np.abs(energies[i]))[:3]] = np.nan
     return energies
+
+
+def _minimum(energies: NDArray[np.float64]) -> float:
+    """Lowest energy, meV; 0 where only the acoustic modes at Γ were given."""
+    return 0.0 if np.isnan(energies).all() else float(np.nanmin(energies))
 
 
 def _softest(
     modes: Modes, energies: NDArray[np.float64]
 ) -> tuple[list[float], NDArray[np.float64]]:
     """Wave vector of the lowest mode, and the share of each atom in it (n_atoms,)."""
-    q = int(np.unravel_index(np.nanargmin(energies), energies.shape)[0])
-    lowest = energies[q] <= np.nanmin(energies[q]) + _DEGENERATE
+    filled = np.where(np.isnan(energies), np.inf, energies)
+    q = int(np.unravel_index(filled.argmin(), filled.shape)[0])
+    lowest = filled[q] <= filled[q].min() + _DEGENERATE
     shares = modes.atom_weights[q][:, lowest].mean(axis=1)
     return [float(x) for x in modes.qpoints[q]], shares / shares.sum()

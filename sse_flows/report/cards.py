@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
@@ -16,6 +16,7 @@ from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.report import definitions, text
 from sse_flows.report.document import CompoundReport, Failure
 from sse_flows.report.phonon_figure import elements_of, phonon_figure
+from sse_flows.report.views import Chip
 
 _SYMMETRY_TOLERANCE = 0.01  # Å
 
@@ -45,7 +46,7 @@ class Card:
     anchor: str
     compound_id: str
     formula: Markup
-    badges: list[tuple[str, str]] = field(default_factory=list)
+    badges: list[Chip] = field(default_factory=list)
     summary: list[Row] = field(default_factory=list)
     figure: Markup | None = None
     legend: list[LegendEntry] = field(default_factory=list)
@@ -78,35 +79,51 @@ def make_card(
         What the screening says of it, first among its values.
     """
     compound, dynamics, descriptors = entry.compound, entry.dynamics, entry.descriptors
-    card = Card(text.slug(compound.compound_id), compound.compound_id, text.formula(compound.formula))
+    card = Card(
+        text.slug(compound.compound_id), compound.compound_id, text.formula(compound.formula)
+    )
     card.failures = list(failures)
     card.badges = _badges(entry, bool(card.failures))
     card.facts = [*prediction, *_conductivity(entry)]
     card.warnings = [*compound.warnings, *(descriptors.flags if descriptors else [])]
     card.warnings = list(dict.fromkeys(card.warnings))
     if dynamics:
-        card.figure = Markup(phonon_figure(dynamics, compound.mobile_ion, key=key))  # noqa: S704
+        card.figure = phonon_figure(dynamics, compound.mobile_ion, key=key)
         card.legend = legend(dynamics, compound.mobile_ion)
         card.facts += phonon_facts(dynamics, compound.mobile_ion)
-        card.summary = [Row("centre", f"{compound.mobile_ion} {_center(dynamics, compound.mobile_ion)} meV")]
     else:
-        card.no_figure = "Its phonons failed: see above." if card.failures else "No phonons in this report."
+        card.no_figure = (
+            "Its phonons failed: see above." if card.failures else "No phonons in this report."
+        )
+    card.summary = _summary(entry)
     card.facts += _known_properties(entry)
     card.groups = descriptor_groups(descriptors) if descriptors else []
     card.provenance = provenance(entry)
     return card
 
 
-def _badges(entry: CompoundReport, failed: bool) -> list[tuple[str, str]]:
-    """Short labels of a card with their classes."""
-    badges = [(text.humanise(entry.role), "role")]
+def _badges(entry: CompoundReport, failed: bool) -> list[Chip]:
+    """Short labels of a card with their kinds."""
+    badges = []
     if failed:
-        badges.append(("failed", "bad"))
+        badges.append(Chip("failed", "bad"))
     if entry.dynamics and entry.dynamics.soft_modes.count:
-        badges.append(("soft modes", "warn"))
-    if not entry.live:
-        badges.append(("from the store", "quiet"))
-    return badges
+        badges.append(Chip("soft modes", "warn"))
+    if not entry.live and not failed:
+        badges.append(Chip("from the store", "quiet", "found in the store, not computed again"))
+    return [*badges, Chip(text.humanise(entry.role), "role")]
+
+
+def _summary(entry: CompoundReport) -> list[Row]:
+    """What a closed card says."""
+    dynamics, mobile_ion = entry.dynamics, entry.compound.mobile_ion
+    rows = []
+    if dynamics:
+        rows.append(Row(f"{mobile_ion} centre", f"{_center(dynamics, mobile_ion)} meV"))
+        rows.append(Row("entropy", f"{text.fixed(dynamics.entropy, 0)} J/(K mol)"))
+    if entry.compound.conductivity:
+        rows.append(Row("σ measured", f"{text.scientific(entry.compound.conductivity)} S/cm"))
+    return rows
 
 
 def _center(dynamics: LatticeDynamics, name: str) -> str:
@@ -151,7 +168,10 @@ def _soft_modes(dynamics: LatticeDynamics) -> Row:
     shares = sorted(soft.species_weights.items(), key=lambda item: -item[1])
     movers = ", ".join(f"{e} {text.percent(w)}" for e, w in shares[:4])
     lowest = f"{soft.count} below {text.plain(soft.threshold)} meV"
-    note = f"lowest {text.fixed(soft.lowest_energy, 1)} meV at q = ({point}); moved by {movers}"
+    note = (
+        f"{soft.commensurate_count} of them at wave vectors of the supercell; "
+        f"lowest {text.fixed(soft.lowest_energy, 1)} meV at q = ({point}); moved by {movers}"
+    )
     return Row("soft modes", lowest, note)
 
 
@@ -180,7 +200,9 @@ def _descriptor(descriptors: DescriptorSet, name: str) -> Row:
         reason = descriptors.missing.get(name, "not computed")
         return Row(definitions.label(name), text.MISSING, reason)
     note = descriptors.missing.get(name, "")  # a value with a remark, e.g. an imputed one
-    return Row(definitions.label(name), f"{text.plain(value, 4)} {definitions.unit(name)}".strip(), note)
+    return Row(
+        definitions.label(name), f"{text.plain(value, 4)} {definitions.unit(name)}".strip(), note
+    )
 
 
 def provenance(entry: CompoundReport) -> list[Row]:
@@ -196,9 +218,17 @@ def provenance(entry: CompoundReport) -> list[Row]:
         rows += _items(dynamics.provenance, "phonons")
     elif descriptors:
         rows.append(Row("forces", descriptors.method))
-    if descriptors:
-        rows += _items(descriptors.provenance, "descriptors")
+    if descriptors:  # the phonons' own provenance is listed already
+        own = {k: v for k, v in descriptors.provenance.items() if _is_new(k, v, rows)}
+        rows += _items(own, "descriptors")
     return rows + _items(entry.keys, "key")
+
+
+def _is_new(key: str, value: str, rows: list[Row]) -> bool:
+    """Whether a line of the descriptors' provenance says what no line before it says."""
+    return not key.startswith("phonons.") and all(
+        text.linked(value) != escape(row.value) for row in rows
+    )
 
 
 def _items(items: Mapping[str, str], prefix: str) -> list[Row]:

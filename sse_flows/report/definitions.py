@@ -51,7 +51,7 @@ LABELS: dict[str, str] = {
 }
 
 DEFINITIONS: dict[str, str] = {
-    "phonon_band_center_mobile": "∫E g dE / ∫g dE over E > 0, g the DOS projected on the mobile ion",
+    "phonon_band_center_mobile": "∫E g dE / ∫g dE over E > 0, g the DOS of the mobile ion",
     "phonon_band_center_anion": "the same of the anions",
     "phonon_band_center_total": "the same of all atoms",
     "peak_energy_mobile": "energy of the largest projected DOS per mobile ion below 30 meV",

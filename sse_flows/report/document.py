@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.models.document import TrainedModels
 from sse_flows.phonons.document import LatticeDynamics
+from sse_flows.screening.document import ScreeningResult
 from sse_flows.structures.compound import Compound
 
 
@@ -53,7 +54,7 @@ class ReportData(BaseModel):
     compounds: list[CompoundReport] = Field(default_factory=list, description="Every compound")
     failures: list[Failure] = Field(default_factory=list, description="What did not come through")
     models: TrainedModels | None = Field(None, description="The trained models")
-    screening: Any = Field(None, description="The ranked pool")
+    screening: ScreeningResult | None = Field(None, description="The ranked pool")
     reference_rows: list[DescriptorSet] = Field(
         default_factory=list, description="Training rows of a shipped table, not computed here"
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
 from sse_flows.report import svg
 from sse_flows.report.svg import Panel
@@ -48,7 +49,7 @@ def _dots(panel: Panel, points: Sequence[Point]) -> str:
     return "".join(dots)
 
 
-def parity_figure(points: Sequence[Point]) -> str:
+def parity_figure(points: Sequence[Point]) -> Markup:
     """Measured against predicted log10 conductivity, with the identity and ±1 decade.
 
     Parameters
@@ -89,7 +90,7 @@ def scatter_figure(
     ylim: tuple[float, float] | None = None,
     x_line: float | None = None,
     y_line: float | None = None,
-) -> str:
+) -> Markup:
     """Compounds over two quantities, with a dashed line at each threshold given."""
     xlim = xlim or svg.finite_limits([p.x for p in points])
     ylim = ylim or svg.finite_limits([p.y for p in points])
@@ -105,7 +106,7 @@ def scatter_figure(
     return svg.figure(WIDTH, HEIGHT, children, label=f"{y_title} against {x_title}")
 
 
-def bar_figure(values: Mapping[str, float], label: str, *, limit: int = 15) -> str:
+def bar_figure(values: Mapping[str, float], label: str, *, limit: int = 15) -> Markup:
     """Horizontal bars, the largest absolute value first; negative ones to the left of zero.
 
     Parameters
@@ -149,7 +150,7 @@ def curve_figure(
     y_title: str,
     *,
     chosen: float | None = None,
-) -> str:
+) -> Markup:
     """Scores over the number of features: one line with dots a curve, the chosen size marked.
 
     Lines carry the classes ``series-0``, ``series-1``, ...; a NaN leaves a gap.

@@ -16,8 +16,16 @@ from sse_flows.models.document import (
     TrainingRow,
 )
 from sse_flows.report import definitions, text
-from sse_flows.report.model_figures import Point, bar_figure, curve_figure, parity_figure
+from sse_flows.report.model_figures import (
+    Point,
+    bar_figure,
+    curve_figure,
+    parity_figure,
+    scatter_figure,
+)
 from sse_flows.report.views import FigureView, Tile
+
+_SIDES = [("series-0", "right side of the threshold"), ("series-wrong", "wrong side")]
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ def headline_tiles(models: TrainedModels | None) -> list[Tile]:
     nested = classifier.nested_scores
     scores, kind = (nested, "nested") if nested else (classifier.scores, "plain, optimistic")
     baseline = f"{kind}; majority class {text.percent(classifier.majority_share)}"
-    r2 = f"decades; R² {text.fixed(regressor.scores.r2)}, mean answer {_rmse(regressor.baseline)}"
+    r2 = f"decades; R² {text.fixed(regressor.scores.r2)}; baseline {_rmse(regressor.baseline)}"
     return [
         Tile("training compounds", str(len(models.training)), "measured conductivity known"),
         Tile("accuracy", text.percent(scores.accuracy), baseline),
@@ -79,7 +87,11 @@ def _classifier_view(models: TrainedModels) -> ModelView:
         f"{text.plain(models.penalty)}.",
         notes=[*models.notes, *_left_out(models)],
     )
-    columns = {"plain": document.scores, "nested": document.nested_scores, "baseline": document.baseline}
+    columns = {
+        "plain": document.scores,
+        "nested": document.nested_scores,
+        "baseline": document.baseline,
+    }
     present = {name: scores for name, scores in columns.items() if scores is not None}
     view.score_columns = list(present)
     view.scores = _classification_rows(list(present.values()))
@@ -89,7 +101,7 @@ def _classifier_view(models: TrainedModels) -> ModelView:
     view.features_title = "Chosen features"
     view.feature_columns = ["descriptor", "per std. dev.", "per unit", "unit"]
     view.features = _coefficient_rows(document)
-    view.figures = _size_figure(document)
+    view.figures = [*_size_figure(document), _probabilities(models)]
     return view
 
 
@@ -159,10 +171,36 @@ def _size_figure(document: ClassifierDocument) -> list[FigureView]:
     return [_figure(drawn, "Best score and number of features", caption, legend)]
 
 
+def _probabilities(models: TrainedModels) -> FigureView:
+    """Probability of each training compound when left out, over its measured conductivity."""
+    nested = all(row.nested_probability is not None for row in models.training)
+    points = []
+    for row in models.training:
+        p = row.nested_probability if nested else row.probability
+        wrong = (p is not None and p > 0.5) != row.superionic
+        title = f"{row.formula or row.compound_id}: P {text.fixed(p)}"
+        points.append(Point(row.log10_measured, float(p or 0.0), title, "wrong" if wrong else ""))
+    drawn = scatter_figure(
+        points,
+        "measured log₁₀ σ (S/cm)",
+        "probability when left out",
+        ylim=(-0.03, 1.03),
+        x_line=math.log10(models.threshold),
+        y_line=0.5,
+    )
+    caption = f"{'nested' if nested else 'plain'} leave-one-out; dashed: the thresholds"
+    return _figure(drawn, "Probability and measurement", caption, _SIDES)
+
+
 def _figure(
-    drawn: str, title: str, caption: str = "", legend: list[tuple[str, str]] | None = None
+    drawn: Markup,
+    title: str,
+    caption: str = "",
+    legend: list[tuple[str, str]] | None = None,
+    *,
+    tall: bool = False,
 ) -> FigureView:
-    return FigureView(Markup(drawn), title, caption, legend or [])  # noqa: S704  escaped in svg.py
+    return FigureView(drawn, title, caption, legend or [], tall)
 
 
 def _regressor_view(models: TrainedModels) -> ModelView:
@@ -178,9 +216,9 @@ def _regressor_view(models: TrainedModels) -> ModelView:
     view.figures = [
         _parity(models),
         _figure(
-            bar_figure(labels, "Importance of each descriptor"),
+            bar_figure(labels, "Importance of each descriptor", limit=12),
             "Feature importances",
-            "mean decrease of variance, sums to 1; the largest 15",
+            "mean decrease of variance, sums to 1; the largest 12",
         ),
     ]
     return view
@@ -202,7 +240,8 @@ def _parity(models: TrainedModels) -> FigureView:
         parity_figure(points),
         "Parity plot",
         "line: identity; band: ±1 decade",
-        [("series-0", "right side of the threshold"), ("series-wrong", "wrong side")],
+        _SIDES,
+        tall=True,
     )
 
 

@@ -103,7 +103,9 @@ def make_page(report: ReportData) -> Page:
         versions=[Row(k, v) for k, v in report.versions.items()],
         settings=list(_flattened(report.settings)),
         store=_store(report),
-        keys=[(c.compound.compound_id, job, k) for c in report.compounds for job, k in c.keys.items()],
+        keys=[
+            (c.compound.compound_id, job, k) for c in report.compounds for job, k in c.keys.items()
+        ],
         table_columns=_columns(),
         definitions=[
             (n, definitions.label(n), definitions.unit(n), definitions.DEFINITIONS[n])
@@ -146,7 +148,7 @@ def _cards(report: ReportData) -> list[Card]:
     failures: dict[str, list[Failure]] = defaultdict(list)
     for failure in report.failures:
         failures[failure.compound_id].append(failure)
-    predictions = prediction_rows(report.screening)
+    predictions = prediction_rows(report)
     order = {compound_id: i for i, compound_id in enumerate(predictions)}
 
     def position(entry: CompoundReport) -> tuple[int, int]:

@@ -54,9 +54,7 @@ def element_slots(compounds: Iterable[Iterable[str]], mobile_ion: str) -> dict[s
 
 def _quietest_slot(element: str, sets: list[frozenset[str]], slots: dict[str, int]) -> int:
     """Slot with the fewest neighbours of its colour, then the least used anywhere."""
-    beside = Counter(
-        slots[other] for s in sets if element in s for other in s if other in slots
-    )
+    beside = Counter(slots[other] for s in sets if element in s for other in s if other in slots)
     used = Counter(slots.values())
     candidates = [s for s in range(SLOTS) if s != _MOBILE_SLOT]
     return min(candidates, key=lambda s: (beside[s], used[s], -s))

@@ -6,18 +6,20 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from sse_flows.phonons.document import BandStructure, LatticeDynamics
 from sse_flows.report import svg
 from sse_flows.report.svg import Panel
 
-WIDTH, HEIGHT = 600.0, 320.0
+WIDTH, HEIGHT = 600.0, 298.0
 _TOP, _BOTTOM, _LEFT = 10.0, 274.0, 48.0
 _BANDS_RIGHT, _DOS_LEFT, _RIGHT = 402.0, 414.0, 590.0
 _NOISE = 1.0  # meV: imaginary energies above -1 meV do not stretch the axis
 _WINDOW = 30.0  # meV: upper end of the descriptors' low-energy window
 _LABEL_GAP = 17.0
+_MANY = 75  # bands
 
 _GREEK = {"gamma": "Γ", "sigma": "Σ", "delta": "Δ", "lambda": "Λ"}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -28,7 +30,7 @@ def elements_of(dynamics: LatticeDynamics) -> list[str]:
     return [site.species.elements[0].symbol for site in dynamics.primitive]
 
 
-def phonon_figure(dynamics: LatticeDynamics, mobile_ion: str, *, key: str = "0") -> str:
+def phonon_figure(dynamics: LatticeDynamics, mobile_ion: str, *, key: str = "0") -> Markup:
     """Draw bands and projected DOS.
 
     Parameters
@@ -52,22 +54,22 @@ def phonon_figure(dynamics: LatticeDynamics, mobile_ion: str, *, key: str = "0")
     peak = max(peak, float(np.max(total, initial=0.0))) * 1.06 or 1.0
     height = _BOTTOM - _TOP
     dos = Panel(_DOS_LEFT, _TOP, _RIGHT - _DOS_LEFT, height, (0.0, peak), ylim)
-    bands_left = _LEFT
-    bands = Panel(bands_left, _TOP, _BANDS_RIGHT - bands_left, height, (0.0, 1.0), ylim)
+    bands = Panel(_LEFT, _TOP, _BANDS_RIGHT - _LEFT, height, (0.0, 1.0), ylim)
     soft = dynamics.soft_modes.count > 0
     children = [_soft_gradient(bands, key) if soft else ""]
     for panel in (bands, dos):
         children.append(_imaginary_zone(panel))
-        children.append(svg.y_axis(panel, svg.ticks(*ylim, 6), labels=panel is bands))
-    children.append(svg.text(14, _TOP + height / 2, "energy (meV)", cls="axis mid", transform=_turn(14, _TOP + height / 2)))
+        children.append(_energy_axis(panel, first=panel is bands))
     children.append(_bands(bands, dynamics.band_structure, key if soft else None))
     children.append(_dos(dos, dynamics, projected, total, mobile_ion))
     children += [svg.frame(bands), svg.frame(dos)]
     return svg.figure(WIDTH, HEIGHT, children, label=_description(dynamics))
 
 
-def _turn(x: float, y: float) -> str:
-    return f"rotate(-90 {svg.number(x)} {svg.number(y)})"
+def _energy_axis(panel: Panel, *, first: bool) -> str:
+    """Grid of energies, with numbers and a title on the first panel only."""
+    title = "energy (meV)" if first else ""
+    return svg.y_axis(panel, svg.ticks(*panel.ylim, 6), title=title, labels=first)
 
 
 def _description(dynamics: LatticeDynamics) -> str:
@@ -94,7 +96,7 @@ def energy_limits(dynamics: LatticeDynamics) -> tuple[float, float]:
 def element_dos(dynamics: LatticeDynamics) -> dict[str, NDArray[np.float64]]:
     """DOS of each element, 1/(meV atom): summed over its atoms, per atom of the cell."""
     result: dict[str, NDArray[np.float64]] = {}
-    symbols = elements_of(dynamics)
+    symbols = elements_of(dynamics) if dynamics.projected_dos else []
     for symbol, row in zip(symbols, dynamics.projected_dos, strict=True):
         result[symbol] = result.get(symbol, 0.0) + np.asarray(row, float) / len(symbols)
     return result
@@ -134,15 +136,28 @@ def _bands(panel: Panel, bands: BandStructure | None, gradient: str | None) -> s
     lengths = [d[-1] - d[0] for d in bands.distances]
     starts = np.concatenate([[0.0], np.cumsum(lengths)])
     panel = Panel(
-        panel.left, panel.top, panel.width, panel.height, (0.0, float(starts[-1]) or 1.0), panel.ylim
+        panel.left,
+        panel.top,
+        panel.width,
+        panel.height,
+        (0.0, float(starts[-1]) or 1.0),
+        panel.ylim,
     )
     paths = []
     for start, distances, energies in zip(starts, bands.distances, bands.energies, strict=False):
         x = panel.x(np.asarray(distances, float) - distances[0] + start)
         paths.append(svg.simplified_path(x, panel.y(np.asarray(energies, float)).T))
     stroke = f"url(#soft-{gradient})" if gradient is not None else None
-    curves = svg.tag("path", cls="band" + (" soft" if gradient else ""), d="".join(paths), stroke=stroke)
+    curves = svg.tag(
+        "path", cls=_band_class(bands, gradient is not None), d="".join(paths), stroke=stroke
+    )
     return _path_labels(panel, starts, bands.labels) + curves
+
+
+def _band_class(bands: BandStructure, soft: bool) -> str:
+    """Classes of the curves: finer lines where there are many, a second colour where soft."""
+    many = len(bands.energies[0][0]) > _MANY
+    return "band" + (" many" if many else "") + (" soft" if soft else "")
 
 
 def _path_labels(panel: Panel, starts: NDArray[np.float64], labels: list[list[str]]) -> str:
@@ -193,7 +208,9 @@ def _dos(
     y = panel.y(energies[inside])
     parts = []
     if panel.ylim[1] > _WINDOW:
-        parts.append(svg.line(panel.left, panel.y(_WINDOW), panel.right, panel.y(_WINDOW), cls="window"))
+        parts.append(
+            svg.line(panel.left, panel.y(_WINDOW), panel.right, panel.y(_WINDOW), cls="window")
+        )
     if inside.any():
         parts.append(svg.tag("path", cls="dos-total", d=_upright(y, panel.x(total[inside]))))
     for element in sorted(projected, key=lambda e: (e == mobile_ion, e)):
@@ -221,7 +238,8 @@ def _centre_mark(panel: Panel, energy: float, cls: str, name: str) -> str:
     """A small triangle at the right edge, pointing at a band centre."""
     at = float(panel.y(energy))
     points = " ".join(
-        f"{svg.number(panel.right + dx)},{svg.number(at + dy)}" for dx, dy in ((0, 0), (8, -5), (8, 5))
+        f"{svg.number(panel.right + dx)},{svg.number(at + dy)}"
+        for dx, dy in ((0, 0), (8, -5), (8, 5))
     )
     title = svg.tag("title", f"band centre {name}: {energy:.1f} meV")
     return svg.tag("polygon", title, cls=f"centre{cls}", points=points)

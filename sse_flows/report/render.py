@@ -52,11 +52,15 @@ def render(report: ReportData) -> str:
     """
     style = (_TEMPLATES / "page.css").read_text(encoding="utf-8") + _element_style(report)
     script = _environment().get_template("script.html.j2").render()
-    return _environment().get_template("page.html.j2").render(
-        page=make_page(report),
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704  our own file and element symbols
-        script=Markup(script),  # noqa: S704
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            page=make_page(report),
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704  our own file and element symbols
+            script=Markup(script),  # noqa: S704
+        )
     )
 
 
@@ -101,7 +105,7 @@ def _replace(path: Path, content: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the page from the group
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -1,8 +1,8 @@
 """Compact SVG by hand: scales, ticks, axes and curves, coloured by CSS classes alone.
 
-Nothing here sets a colour or a `style` attribute. A figure takes its colours from the classes of the
-page it stands in, so it follows light and dark mode and a strict Content-Security-Policy.
-Coordinates have one decimal and paths are relative, which is what keeps a page of many figures small.
+Nothing here sets a colour or a `style` attribute. A figure takes its colours from the classes of
+the page it stands in, so it follows light and dark mode and a strict Content-Security-Policy.
+Coordinates have one decimal and paths are relative, which keeps a page of many figures small.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
 _NICE_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -127,12 +128,16 @@ class Panel:
 
 
 def tag(name: str, *children: str, cls: str = "", **attributes: Any) -> str:
-    """One element; numbers are rounded, values escaped, ``None`` left out, ``_`` written as ``-``."""
+    """One element; numbers are rounded, values escaped, None left out, ``_`` written as ``-``."""
     parts = [name] + ([f'class="{escape(cls)}"'] if cls else [])
     for key, value in attributes.items():
         if value is None:
             continue
-        text = number(value) if isinstance(value, (int, float, np.number)) else escape(str(value))
+        text = (
+            number(float(value))
+            if isinstance(value, int | float | np.number)
+            else escape(str(value))
+        )
         parts.append(f'{key.replace("_", "-")}="{text}"')
     body = "".join(children)
     return f"<{' '.join(parts)}>{body}</{name}>" if body else f"<{' '.join(parts)}/>"
@@ -159,15 +164,16 @@ def circle(x: float, y: float, r: float, *, cls: str = "", title: str = "") -> s
     return tag("circle", *inner, cls=cls, cx=x, cy=y, r=r)
 
 
-def figure(width: float, height: float, children: Iterable[str], *, label: str) -> str:
+def figure(width: float, height: float, children: Iterable[str], *, label: str) -> Markup:
     """An SVG that scales with its container and tells a screen reader what it shows."""
-    return tag(
+    drawing = tag(
         "svg",
         *children,
         viewBox=f"0 0 {number(width)} {number(height)}",
         role="img",
         aria_label=label,
     )
+    return Markup(drawing)  # noqa: S704  `tag` has escaped every value in it
 
 
 def path_data(x: ArrayLike, y: ArrayLike) -> str:
@@ -177,7 +183,7 @@ def path_data(x: ArrayLike, y: ArrayLike) -> str:
     """
     points = np.round(np.column_stack([np.ravel(x), np.ravel(y)]).astype(float) * 10)
     pieces: list[str] = []
-    for run in _finite_runs(np.isfinite(points).all(axis=1)):
+    for run in _finite_runs(np.isfinite(points[:, 0] + points[:, 1])):
         whole = points[run].astype(int)
         pieces.append(f"M{_join(whole[0])}")
         steps = np.diff(whole, axis=0)
@@ -239,11 +245,12 @@ def keep_points(x: ArrayLike, curves: ArrayLike, tolerance: float) -> NDArray[np
 
 def simplified_path(x: ArrayLike, curves: ArrayLike, tolerance: float = 0.15) -> str:
     """Path of several curves over one abscissa, without the points that do not show."""
-    x, curves = np.asarray(x, float), np.atleast_2d(np.asarray(curves, float))
-    order = np.concatenate([[True], np.diff(x) > 1e-9])  # a repeated abscissa has no slope
-    x, curves = x[order], curves[:, order]
-    keep = keep_points(x, curves, tolerance)
-    return "".join(path_data(x[k], c[k]) for k, c in zip(keep, curves, strict=True))
+    abscissa, table = np.asarray(x, float), np.atleast_2d(np.asarray(curves, float))
+    forward = np.concatenate([[True], np.diff(abscissa) > 1e-9])  # repeated points have no slope
+    abscissa, table = abscissa[forward], table[:, forward]
+    keep = keep_points(abscissa, table, tolerance)
+    keep |= ~np.isfinite(table).all(axis=1, keepdims=True)  # a curve with gaps is drawn as it is
+    return "".join(path_data(abscissa[k], c[k]) for k, c in zip(keep, table, strict=True))
 
 
 def y_axis(panel: Panel, values: Sequence[float], *, title: str = "", labels: bool = True) -> str:

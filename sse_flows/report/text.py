@@ -12,7 +12,7 @@ MISSING = "–"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"<>]+")
 _URL = re.compile(r"https?://[^\s\"<>]+")
-_MP_ID = re.compile(r"\bmp-\d+\b")
+_MP_ID = re.compile(r"\bmp-\d+\b(?![-\w])")
 _COUNT = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
 
 
@@ -74,7 +74,7 @@ def formula(content: str) -> Markup:
 def linked(content: str | None) -> Markup:
     """Text of a source in which the first DOI, web address or Materials Project id is a link."""
     if not content:
-        return Markup(MISSING)
+        return escape(MISSING)
     for pattern, address in ((_URL, _web), (_DOI, _doi), (_MP_ID, _materials_project)):
         match = pattern.search(content)
         if match:
@@ -101,7 +101,9 @@ def _materials_project(found: str) -> str:
 
 def slug(compound_id: str) -> str:
     """An id that is safe in an anchor; different ids stay different."""
-    return "c-" + "".join(c if c.isascii() and c.isalnum() else f"-{ord(c):x}-" for c in compound_id)
+    return "c-" + "".join(
+        c if c.isascii() and c.isalnum() else f"-{ord(c):x}-" for c in compound_id
+    )
 
 
 def humanise(name: str) -> str:

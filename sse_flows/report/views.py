@@ -18,10 +18,20 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """A short label: its text, its kind (a class of the style sheet), and what a hover tells."""
+
+    label: str
+    kind: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
 class FigureView:
-    """A drawing with its title, caption and legend of (class, name)."""
+    """A drawing with its title, caption and legend of (class, name); a tall one spans two rows."""
 
     svg: Markup
     title: str
     caption: str = ""
     legend: list[tuple[str, str]] = field(default_factory=list)
+    tall: bool = False

@@ -12,12 +12,19 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from sse_flows.errors import SSEError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
+    from pymatgen.core.operations import SymmOp
+
+    FloatArray = NDArray[np.float64]
 
 SUPERIONIC = 1e-4
 """Conductivity (S/cm) at room temperature above which a compound counts as superionic."""
@@ -61,7 +68,51 @@ class ConductorSpaceGroup(_Entry):
     number: int = Field(ge=1, le=230, description="Number in the International Tables")
 
 
-class Conductor(_Entry):
+class Crystal(_Entry):
+    """A crystal by its space group, conventional cell and symmetry-distinct sites."""
+
+    space_group: ConductorSpaceGroup = Field(description="Space group")
+    lattice: ConductorLattice = Field(description="Conventional cell, Å and degrees")
+    sites: tuple[ConductorSite, ...] = Field(min_length=1, description="Symmetry-distinct sites")
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether every site is filled by one element."""
+        return all(list(site.species.values()) == [1.0] for site in self.sites)
+
+    @property
+    def structure(self) -> Structure:
+        """The conventional cell (disordered where the crystal is), without oxidation states."""
+        from pymatgen.core import Composition, Lattice, Structure
+        from pymatgen.symmetry.groups import SpaceGroup
+
+        number = self.space_group.number
+        operations = SpaceGroup.from_int_number(number).symmetry_ops
+        return Structure.from_spacegroup(
+            number,
+            Lattice.from_parameters(*self.lattice.model_dump().values()),
+            [Composition(site.species) for site in self.sites],
+            [_on_position(np.array(site.xyz), operations) for site in self.sites],
+            labels=[site.label for site in self.sites],
+            tol=_MERGE_TOLERANCE,
+        )
+
+
+def _on_position(xyz: FloatArray, operations: Iterable[SymmOp]) -> FloatArray:
+    """Move a rounded coordinate (3,) exactly onto its Wyckoff position: average its near images."""
+    shifts = np.array([operation.operate(xyz) - xyz for operation in operations])
+    shifts -= np.round(shifts)
+    stay = np.abs(shifts).max(axis=1) < _MERGE_TOLERANCE
+    return xyz + shifts[stay].mean(axis=0)
+
+
+class Approximant(Crystal):
+    """An ordered (or more easily ordered) crystal near a disordered one, for calculations."""
+
+    source: str = Field(description="Database entry or construction the approximant comes from")
+
+
+class Conductor(Crystal):
     """A solid electrolyte: its measured conductivity and its crystal structure.
 
     Examples
@@ -97,34 +148,16 @@ class Conductor(_Entry):
     oxidation_states: dict[str, float] | None = Field(
         default=None, description="Mean charge of each element, e, where a guess would fail"
     )
-    space_group: ConductorSpaceGroup = Field(description="Space group")
-    lattice: ConductorLattice = Field(description="Conventional cell, Å and degrees")
-    sites: tuple[ConductorSite, ...] = Field(min_length=1, description="Symmetry-distinct sites")
+    approximant: Approximant | None = Field(
+        default=None,
+        description="Crystal to calculate with where ordering the published one needs a large cell",
+    )
     notes: str = Field(default="", description="What a reader of the numbers should know")
 
     @property
     def is_superionic(self) -> bool:
         """Whether the conductivity exceeds 1e-4 S/cm."""
         return self.conductivity > SUPERIONIC
-
-    @property
-    def is_ordered(self) -> bool:
-        """Whether every site is filled by one element."""
-        return all(list(site.species.values()) == [1.0] for site in self.sites)
-
-    @property
-    def structure(self) -> Structure:
-        """The conventional cell (disordered where the compound is), without oxidation states."""
-        from pymatgen.core import Lattice, Structure
-
-        return Structure.from_spacegroup(
-            self.space_group.number,
-            Lattice.from_parameters(*self.lattice.model_dump().values()),
-            [site.species for site in self.sites],
-            [site.xyz for site in self.sites],
-            labels=[site.label for site in self.sites],
-            tol=_MERGE_TOLERANCE,
-        )
 
 
 @cache

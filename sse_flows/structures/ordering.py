@@ -28,6 +28,7 @@ from sse_flows.structures.ordering_counts import (
     Counts,
     choose_multiple,
     compact_scaling,
+    paired_counts,
     partial_orbits,
 )
 from sse_flows.structures.ordering_search import Found, build_problem, search
@@ -94,7 +95,8 @@ def order(
     Raises
     ------
     SSEError
-        If even the primitive cell is larger than `max_atoms`.
+        If even the primitive cell is larger than `max_atoms`, or if the positions cannot hold the
+        atoms without overlaps.
     """
     deadline = time.monotonic() + timeout
     clean = tidy(structure)
@@ -116,10 +118,13 @@ def order(
     )
     # make_supercell lists the images of each site one after the other
     spread = [[i * multiple + m for i in o.sites for m in range(multiple)] for o in orbits]
-    best, window, complete = _arrange(supercell, spread, counts, states, deadline)
+    paired = paired_counts(cell, orbits, multiple, states, counts)
+    options = [counts] if paired is None else [counts, paired]
+    best, energy, complete = _arrange(supercell, spread, options, states, deadline)
     ordered = primitive_cell(best)
+    _refuse_overlaps(ordered, compound_id)
     warnings = _remarks(cell, ordered, counts, complete, timeout)
-    return Ordering(ordered, window, warnings)
+    return Ordering(ordered, energy, warnings)
 
 
 def tidy(structure: Structure) -> Structure:
@@ -155,13 +160,14 @@ def _same_position(
 
 
 def _normalised(amounts: dict[str, float]) -> dict[str, float]:
+    """Occupancies rounded, so that sites which differ by noise are alike, and at most 1 in sum."""
     total = sum(amounts.values())
-    scale = 1 / total if total > 1 - OCCUPANCY_TOLERANCE else 1.0
-    # rounding lets spglib see that sites which differ by noise are alike
-    return {
-        el: round(n * scale, 6) if len(amounts) > 1 else min(1.0, n * scale)
-        for el, n in amounts.items()
-    }
+    full = total > 1 - OCCUPANCY_TOLERANCE
+    rounded = {el: round(n / total if full else n, 6) for el, n in amounts.items()}
+    if full:
+        most = max(rounded, key=lambda el: (rounded[el], el))
+        rounded[most] = 1.0 - sum(n for el, n in rounded.items() if el != most)
+    return rounded
 
 
 def primitive_cell(structure: Structure) -> Structure:
@@ -179,15 +185,20 @@ def primitive_cell(structure: Structure) -> Structure:
 def _arrange(
     cell: Structure,
     orbits: list[list[int]],
-    counts: Counts,
+    options: list[Counts],
     charges: Mapping[str, float],
     deadline: float,
 ) -> tuple[Structure, float, bool]:
     """The arrangement chosen, its energy above the best (eV/atom), whether all were tried."""
-    problem, kinds, positions = build_problem(cell, orbits, counts.per_orbit, charges)
-    partitions = _partitions(cell, positions)
-    found, complete = search(problem, partitions, deadline=deadline)
-    atoms = len(cell) - len(positions) + sum(sum(c.values()) for c in counts.per_orbit)
+    found: list[Found] = []
+    complete = True
+    for counts in options:
+        problem, kinds, positions = build_problem(cell, orbits, counts.per_orbit, charges)
+        more, finished = search(problem, _partitions(cell, positions), deadline=deadline)
+        found += more
+        complete = complete and finished
+    found.sort(key=lambda f: f.rank)
+    atoms = len(cell) - len(positions) + options[0].totals.total()
     best = found[0]
     equal = [
         f
@@ -223,8 +234,8 @@ def _fill(
     species: list[str | None] = [site.specie.symbol if site.is_ordered else None for site in cell]
     for position, kind in zip(positions, occupants, strict=True):
         species[position] = kinds[kind] if kind < len(kinds) else None
-    kept = [i for i, el in enumerate(species) if el is not None]
-    filled = Structure(cell.lattice, [species[i] for i in kept], cell.frac_coords[kept])
+    kept = [(i, el) for i, el in enumerate(species) if el is not None]
+    filled = Structure(cell.lattice, [el for _, el in kept], cell.frac_coords[[i for i, _ in kept]])
     return filled.get_sorted_structure()
 
 
@@ -290,6 +301,16 @@ def _orbit_labels(permutations: list[np.ndarray]) -> tuple[int, ...]:
     return tuple(label.tolist())
 
 
+def _refuse_overlaps(ordered: Structure, compound_id: str | None) -> None:
+    distances = ordered.distance_matrix[np.triu_indices(len(ordered), 1)]
+    if len(distances) and distances.min() < 0.7:
+        raise SSEError(
+            f"in every arrangement found atoms are {distances.min():.2f} Å apart",
+            compound=compound_id,
+            mend="Check the occupancies: positions this close cannot be filled so much",
+        )
+
+
 def _remarks(
     cell: Structure, ordered: Structure, counts: Counts, complete: bool, timeout: float
 ) -> list[str]:
@@ -305,9 +326,6 @@ def _remarks(
         )
     if abs(counts.charge) > 0.5:
         remarks.append(f"the ordered cell has a formal charge of {counts.charge:+.1f} e")
-    distances = ordered.distance_matrix[np.triu_indices(len(ordered), 1)]
-    if len(distances) and distances.min() < 0.7:
-        remarks.append(f"atoms of the ordered cell are only {distances.min():.2f} Å apart")
     if not complete:
         remarks.append(f"the search for the best arrangement stopped after {timeout:g} s")
     return remarks

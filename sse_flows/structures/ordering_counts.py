@@ -64,6 +64,14 @@ class Counts:
     error: float
     charge: float
 
+    @property
+    def totals(self) -> Counter[str]:
+        """Number of atoms of each element on all orbits."""
+        total: Counter[str] = Counter()
+        for count in self.per_orbit:
+            total.update(count)
+        return total
+
 
 def partial_orbits(structure: Structure, symprec: float = 0.01) -> list[Orbit]:
     """Orbits of the positions which are not simply filled by one element."""
@@ -83,6 +91,7 @@ def whole_counts(
     multiple: int,
     charges: Mapping[str, float],
     fixed: Mapping[str, int],
+    step: int = 1,
 ) -> Counts:
     """Best whole numbers of atoms in a cell of ``multiple`` times the given one.
 
@@ -96,6 +105,9 @@ def whole_counts(
         Oxidation state of each element, e.
     fixed
         Element to number of atoms on the fully occupied positions of the primitive cell.
+    step
+        Unit of the counts on orbits large enough for it: pairs of atoms can keep a symmetry
+        that an odd one breaks.
 
     Returns
     -------
@@ -108,7 +120,8 @@ def whole_counts(
         np.array([orbits[i].occupancy[el] * len(orbits[i].sites) for i, el in keys]) * multiple
     )
     fixed_charge = multiple * sum(charges[el] * n for el, n in fixed.items())
-    solution = _integer_programme(orbits, multiple, keys, targets, charges, fixed_charge)
+    steps = np.array([_step(orbits[i], multiple, step) for i, _ in keys])
+    solution = _integer_programme(orbits, multiple, keys, targets, charges, fixed_charge, steps)
     per_orbit: list[dict[str, int]] = [{} for _ in orbits]
     for (i, el), n in zip(keys, solution, strict=True):
         per_orbit[i][el] = int(n)
@@ -118,6 +131,11 @@ def whole_counts(
     return Counts(tuple(per_orbit), error, float(net + fixed_charge))
 
 
+def _step(orbit: Orbit, multiple: int, step: int) -> int:
+    capacity = len(orbit.sites) * multiple
+    return step if capacity % step == 0 and capacity >= 2 * step else 1
+
+
 def _integer_programme(
     orbits: Sequence[Orbit],
     multiple: int,
@@ -125,6 +143,7 @@ def _integer_programme(
     targets: np.ndarray,
     charges: Mapping[str, float],
     fixed_charge: float,
+    steps: np.ndarray,
 ) -> np.ndarray:
     """Solve for [counts, |count - target|, |element total - target|, charge above, below]."""
     elements = sorted({el for _, el in keys})
@@ -157,17 +176,23 @@ def _integer_programme(
     row[-2:] = (-1, 1)
     add(row, -_CHARGE_ROOM - fixed_charge, _CHARGE_ROOM - fixed_charge)
 
+    matrix = np.array(rows)
+    matrix[:, :n] *= steps  # the unknowns are numbers of steps
     cost = np.concatenate([np.zeros(n), np.full(n, 1.0), np.full(m, 4.0), np.full(2, 1000.0)])
     integral = np.concatenate([np.ones(n), np.zeros(size - n)])
-    result = milp(
-        cost,
-        constraints=LinearConstraint(np.array(rows), low, high),
-        integrality=integral,
-        bounds=Bounds(0, np.inf),
-    )
-    if result.x is None:  # the slacks make every problem feasible
+    for presolve in (True, False):  # HiGHS 1.12 stumbles over a few problems in its presolve
+        result = milp(
+            cost,
+            constraints=LinearConstraint(matrix, low, high),
+            integrality=integral,
+            bounds=Bounds(0, 1e4),  # and over infinite bounds
+            options={"presolve": presolve},
+        )
+        if result.x is not None:
+            break
+    else:  # the slacks make every problem feasible
         raise RuntimeError(f"integer programme failed: {result.message}")
-    return np.rint(result.x[:n]).astype(int)
+    return np.rint(result.x[:n]).astype(int) * steps
 
 
 def _composition_error(
@@ -186,6 +211,30 @@ def _composition_error(
         lost = _LOST_ELEMENT if solution[own].sum() + fixed.get(element, 0) == 0 else 0.0
         worst = max(worst, error + lost)
     return float(worst)
+
+
+def paired_counts(
+    structure: Structure,
+    orbits: Sequence[Orbit],
+    multiple: int,
+    charges: Mapping[str, float],
+    counts: Counts,
+) -> Counts | None:
+    """The same composition in even numbers per orbit, if no orbit changes by more than one atom."""
+    even = whole_counts(orbits, multiple, charges, _fixed_atoms(structure, orbits), step=2)
+    if even.per_orbit == counts.per_orbit or even.totals != counts.totals:
+        return None
+    changes = (
+        abs(a[el] - b[el])
+        for a, b in zip(even.per_orbit, counts.per_orbit, strict=True)
+        for el in a
+    )
+    return even if max(changes) <= 1 else None
+
+
+def _fixed_atoms(structure: Structure, orbits: Sequence[Orbit]) -> Counter[str]:
+    partial = {i for orbit in orbits for i in orbit.sites}
+    return Counter(site.specie.symbol for i, site in enumerate(structure) if i not in partial)
 
 
 def choose_multiple(
@@ -211,8 +260,7 @@ def choose_multiple(
         Allowed `Counts.error`. If no cell is that good the best compromise of error and size is
         taken: 0.1 of error is worth as much as going from 0 to `max_atoms`.
     """
-    partial = {i for orbit in orbits for i in orbit.sites}
-    fixed = Counter(site.specie.symbol for i, site in enumerate(structure) if i not in partial)
+    fixed = _fixed_atoms(structure, orbits)
     atoms = structure.composition.num_atoms
     tried: list[tuple[float, int, Counts]] = []
     for multiple in range(1, max(1, int(max_atoms / atoms + 1e-6)) + 1):

@@ -23,8 +23,8 @@ OVERLAP_PENALTY = 100.0
 """Energy (eV) of a pair of atoms on positions too close to each other."""
 SAME_SIGN_LIMIT = 1.5
 """Shortest distance (Å) of two ions of the same sign: shorter than any but bonded nonmetals."""
-UNLIKE_LIMIT = 0.8
-"""Shortest distance (Å) of a cation and an anion."""
+UNLIKE_LIMIT = 1.1
+"""Shortest distance (Å) of a cation and an anion; 0.8 where hydrogen is one of them."""
 _EXACT_LIMIT = 20_000
 """Arrangements that are enumerated one and all; beyond, they are sampled by annealing."""
 
@@ -126,7 +126,9 @@ def _overlaps(
     coords = cell.frac_coords[list(positions)]
     distance = cell.lattice.get_all_distances(coords, coords)
     sign = np.sign([np.mean([charges[sp.symbol] for sp in cell[i].species]) for i in positions])
-    limit = np.where(np.equal.outer(sign, sign), SAME_SIGN_LIMIT, UNLIKE_LIMIT)
+    hydrogen = np.array([any(sp.symbol in {"H", "D"} for sp in cell[i].species) for i in positions])
+    unlike = np.where(np.logical_or.outer(hydrogen, hydrogen), 0.8, UNLIKE_LIMIT)
+    limit = np.where(np.equal.outer(sign, sign), SAME_SIGN_LIMIT, unlike)
     penalty = np.where(distance < limit, OVERLAP_PENALTY * (1 + limit - distance), 0.0)
     np.fill_diagonal(penalty, 0.0)
     return penalty / 2  # both (i, j) and (j, i) are summed
@@ -172,7 +174,7 @@ def search(
     *,
     deadline: float,
     seed: int = 0,
-    restarts: int = 6,
+    restarts: int = 10,
 ) -> tuple[list[Found], bool]:
     """Low-energy arrangements of a problem, the best of each partition.
 
@@ -206,7 +208,7 @@ def search(
             found += _best_of(blocks, choices)
             continue
         for _ in range(1 if turn else restarts):
-            result = _anneal(blocks, rng, deadline)
+            result = _anneal(blocks, rng, deadline, sweeps=100 if turn else 500)
             if result is not None:
                 found.append(result)
             if time.monotonic() > deadline:
@@ -298,7 +300,9 @@ def _fit(sizes: list[int], order: np.ndarray, numbers: np.ndarray) -> list[int] 
     return None if option is None else [int(order[k]) for k in option]
 
 
-def _anneal(blocks: _Blocks, rng: np.random.Generator, deadline: float) -> Found | None:
+def _anneal(
+    blocks: _Blocks, rng: np.random.Generator, deadline: float, sweeps: int
+) -> Found | None:
     """One run of simulated annealing with swaps inside each orbit, then steepest descent."""
     kinds = _random_start(blocks, rng)
     if kinds is None:
@@ -307,7 +311,7 @@ def _anneal(blocks: _Blocks, rng: np.random.Generator, deadline: float) -> Found
     swappable = [m for m, _ in blocks.groups if len(set(kinds[m].tolist())) > 1]
     if swappable:
         weights = np.array([len(m) for m in swappable], dtype=float)
-        steps = 100 * len(blocks.sizes) + 2000
+        steps = sweeps * (len(blocks.sizes) + 20)
         scale = 5.0 * float(np.mean(blocks.sizes))
         groups = rng.choice(len(swappable), size=steps, p=weights / weights.sum())
         dice = rng.random((steps, 3))

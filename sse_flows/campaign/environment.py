@@ -1,0 +1,126 @@
+"""What this machine has for a campaign, and how to get what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+State = Literal["ok", "missing", "broken"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes
+    ----------
+    subject
+        What was looked at.
+    state
+        ``ok``; ``missing``: something optional; ``broken``: campaigns cannot run.
+    detail
+        Version or state.
+    mend
+        What to do, if anything.
+    """
+
+    subject: str
+    state: State
+    detail: str
+    mend: str | None = None
+
+
+def inspect_environment() -> list[Finding]:
+    """Look at packages, force fields, store, programs and keys; nothing is changed."""
+    return [
+        *_packages(),
+        *_force_fields(),
+        _store(),
+        _writable(),
+        *_programs(),
+        _materials_project(),
+    ]
+
+
+def _packages() -> list[Finding]:
+    needed = ("atomate2", "jobflow", "fireworks", "pymatgen", "phonopy", "scikit-learn", "maggma")
+    return [_package(name, "broken", f"pip install {name}") for name in needed]
+
+
+def _package(name: str, absent: State, mend: str) -> Finding:
+    try:
+        return Finding(name, "ok", metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Finding(name, absent, "not installed", mend)
+
+
+def _force_fields() -> list[Finding]:
+    mend = "pip install 'sse-flows[forcefield]'"
+    found = [
+        Finding(f"force field {model}", item.state, f"{item.subject} {item.detail}", item.mend)
+        for model, item in (
+            ("SevenNet", _package("sevenn", "missing", mend)),
+            ("CHGNet", _package("chgnet", "missing", mend)),
+        )
+    ]
+    torch = _package("torch", "broken", "pip install torch==2.13.0 (a CPU build will do)")
+    return [torch, *found]
+
+
+def _store() -> Finding:
+    """The store that campaigns would use, without its secrets."""
+    from sse_flows.errors import SSEError
+    from sse_flows.store.jobstore import configured_store
+
+    try:
+        store = configured_store()
+        if store is None:
+            return Finding("store", "ok", "embedded: a SQLite file in each results folder")
+        store.connect()
+        store.count({"uuid": ""})
+    except SSEError as error:
+        return Finding("store", "broken", error.message, error.mend)
+    except Exception as error:
+        place = os.environ.get("JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml")
+        detail = f"{type(error).__name__} with the store of {place}"
+        return Finding("store", "broken", detail, "Check that file and that the database answers")
+    return Finding("store", "ok", f"{type(store.docs_store).__name__} of jobflow's configuration")
+
+
+def _writable() -> Finding:
+    folder = Path.cwd()
+    free = shutil.disk_usage(folder).free / 1e9
+    if not os.access(folder, os.W_OK):
+        return Finding("working folder", "missing", f"{folder} is read-only", "cd elsewhere")
+    if free < 2:
+        return Finding("working folder", "missing", f"{free:.1f} GB free", "Free some space")
+    return Finding("working folder", "ok", f"{free:.0f} GB free")
+
+
+def _programs() -> list[Finding]:
+    wanted = {
+        "sbatch": "for clusters only: run on a login node of a Slurm cluster",
+        "pw.x": "for Quantum ESPRESSO only: apt-get install quantum-espresso",
+        "vasp_std": "for VASP only: put it on PATH",
+    }
+    findings = []
+    for program, mend in wanted.items():
+        path = shutil.which(program)
+        state: State = "ok" if path else "missing"
+        findings.append(Finding(program, state, path or "not on PATH", None if path else mend))
+    return findings
+
+
+def _materials_project() -> Finding:
+    if importlib.util.find_spec("mp_api") is None:
+        mend = "only to query the Materials Project: pip install 'sse-flows[mp]'"
+        return Finding("mp-api", "missing", "not installed", mend)
+    if not os.environ.get("MP_API_KEY"):
+        mend = "only to query the Materials Project: export MP_API_KEY=<your key>"
+        return Finding("MP_API_KEY", "missing", "not set", mend)
+    return Finding("MP_API_KEY", "ok", "set")

@@ -1,0 +1,78 @@
+"""The log of a local campaign: one JSON line an event, the source of `sse status`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sse_flows.campaign.graph import Node
+from sse_flows.errors import SSEError
+
+EVENTS_FILE = "events.jsonl"
+
+
+class EventLog:
+    """Appends events to a file of the results folder.
+
+    Parameters
+    ----------
+    folder
+        The results folder.
+    """
+
+    def __init__(self, folder: Path):
+        self.path = Path(folder) / EVENTS_FILE
+
+    def start(self) -> None:
+        """Mark the start of a run: what ran before and did not end was interrupted."""
+        self._append({"state": "start"})
+
+    def write(
+        self,
+        node: Node,
+        state: str,
+        seconds: float | None = None,
+        mend: str | None = None,
+        details: str | None = None,
+    ) -> None:
+        """Append what became of a job."""
+        event = {
+            "state": state,
+            "uuid": node.job.uuid,
+            "index": node.job.index,
+            "name": node.job.name,
+            "compound": node.job.metadata.get("compound"),
+            "stage": node.job.metadata.get("stage"),
+            "seconds": None if seconds is None else round(seconds, 3),
+            "reason": node.reason or None,
+            "mend": mend,
+            "details": details,
+        }
+        self._append({k: v for k, v in event.items() if v is not None})
+
+    def _append(self, event: dict[str, Any]) -> None:
+        event = {"time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **event}
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(event) + "\n")
+        except OSError as error:
+            raise SSEError(
+                f"cannot write to {self.path}: {error.strerror}",
+                mend="Free some space or choose another results.folder, and run again",
+            ) from error
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """All events of a results folder, oldest first; a line cut short by a kill is left out."""
+    path = Path(folder) / EVENTS_FILE
+    if not path.is_file():
+        return []
+    events = []
+    for line in path.read_text().splitlines():
+        try:
+            events.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return events

@@ -1,0 +1,101 @@
+"""The jobs that a campaign adds to those of codes and phonons; each calls one function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobflow import job
+from pymatgen.core import Structure
+
+from sse_flows.descriptors.document import DescriptorSet
+from sse_flows.models.document import TrainedModels
+from sse_flows.phonons.document import LatticeDynamics
+from sse_flows.screening.document import Filters, ScreeningResult
+from sse_flows.structures.compound import Compound
+
+
+@job
+def order_structure(
+    structure: Structure, charges: dict[str, float] | None, max_atoms: int, timeout: float
+) -> dict[str, Any]:
+    """Ordered primitive cell (``structure``) and what was done to get it (``warnings``)."""
+    from sse_flows.structures.ordering import order
+
+    ordering = order(structure, charges, max_atoms=max_atoms, timeout=timeout)
+    return {"structure": ordering.structure, "warnings": ordering.warnings}
+
+
+@job
+def elemental_energies(energies: dict[str, float | None]) -> dict[str, float | None]:
+    """Gather the energies per atom (eV) of the elements; None where a calculation failed."""
+    return energies
+
+
+@job(output_schema=DescriptorSet)
+def describe_compound(
+    compound: Compound,
+    dynamics: LatticeDynamics,
+    ordering_warnings: list[str],
+    references: dict[str, float | None],
+) -> DescriptorSet:
+    """All 30 descriptors of a compound.
+
+    Parameters
+    ----------
+    compound
+        The compound with the disorder of its experimental structure.
+    dynamics
+        Its lattice dynamics, with the energy of the relaxed cell.
+    ordering_warnings
+        What happened when it was ordered.
+    references
+        Energy per atom of each element's ground state by the same method, eV; None where its
+        calculation failed. Used where the source of the structure knows no heat of formation.
+    """
+    from sse_flows.descriptors.describe import describe
+    from sse_flows.structures.elements import formation_energy
+
+    compound.warnings.extend(ordering_warnings)
+    known = {symbol: energy for symbol, energy in references.items() if energy is not None}
+    elements = {element.symbol for element in dynamics.primitive.composition.elements}
+    heat = source = None
+    if compound.formation_energy is None and dynamics.energy_per_atom is not None:
+        if elements <= set(known):
+            heat = formation_energy(dynamics.energy_per_atom, dynamics.primitive.composition, known)
+            source = f"{dynamics.method}, against the elements by the same method"
+    return describe(compound, dynamics, formation_energy=heat, formation_energy_source=source)
+
+
+@job(output_schema=TrainedModels)
+def train_models(
+    sets: list[DescriptorSet | None], table: str | None, table_hash: str | None, settings: dict
+) -> TrainedModels:
+    """Train on the compounds computed here, together with a table computed before.
+
+    Parameters
+    ----------
+    sets
+        Descriptors; None for a compound that failed.
+    table
+        ``"builtin"``, the path of a CSV file, or None. Rows of compounds computed here are left
+        out in favour of the new ones.
+    table_hash
+        SHA-256 of the table, so that another table is another job.
+    settings
+        Keyword arguments of :func:`sse_flows.models.train.train`.
+    """
+    from sse_flows.campaign.tables import joined_table
+    from sse_flows.models.train import train
+
+    return train(joined_table(sets, table), **settings)
+
+
+@job(output_schema=ScreeningResult)
+def screen_pool(
+    sets: list[DescriptorSet | None], models: TrainedModels, filters: Filters
+) -> ScreeningResult:
+    """Rank the pool; compounds that failed are left out."""
+    from sse_flows.campaign.tables import joined_table
+    from sse_flows.screening.rank import screen
+
+    return screen(joined_table(sets, None), models, filters)

@@ -1,0 +1,213 @@
+"""A campaign as a YAML file: every field checked before anything is computed."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from sse_flows.errors import SSEError
+from sse_flows.screening.document import Filters
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class MaterialsProjectQuery(_Section):
+    """Structures from the Materials Project; needs MP_API_KEY."""
+
+    ids: list[str] = Field(default_factory=list, description="Ids such as mp-1960")
+    chemsys: list[str] = Field(default_factory=list, description="Systems such as Li-P-S")
+    energy_above_hull_max: float | None = Field(None, ge=0, description="eV/atom")
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> MaterialsProjectQuery:
+        if not self.ids and not self.chemsys:
+            raise ValueError("give ids or chemsys")
+        return self
+
+
+class Structures(_Section):
+    """Where structures come from; all sources given are joined."""
+
+    conductors: list[str] | Literal["all"] = Field(
+        default_factory=list, description="Ids of built-in conductors, or all"
+    )
+    files: list[str] = Field(
+        default_factory=list, description="CIF, POSCAR or JSON files, folders or patterns"
+    )
+    materials_project: MaterialsProjectQuery | None = Field(None, description="Query of mp-api")
+
+    @property
+    def empty(self) -> bool:
+        """Whether no source is named."""
+        return not (self.conductors or self.files or self.materials_project)
+
+
+class Training(Structures):
+    """What the models learn from: structures to compute, and a table computed before."""
+
+    table: str | None = Field(
+        None, description="Descriptors computed before: 'builtin', or a CSV file; None for none"
+    )
+    conductivities: str | None = Field(
+        None, description="CSV with columns id and conductivity_S_per_cm for structures from files"
+    )
+
+
+class Code(_Section):
+    """What computes energies and forces."""
+
+    name: Literal["forcefield"] = Field("forcefield", description="Kind of code")
+    model: str = Field("SevenNet-0", description="Force field by name or file")
+    calculator: dict[str, Any] = Field(
+        default_factory=dict, description="Options passed to its ASE calculator"
+    )
+
+
+class Relax(_Section):
+    """Relaxation with the space group kept."""
+
+    force_max: float = Field(0.001, gt=0, le=0.1, description="Largest force left, eV/Å")
+    steps: int = Field(500, ge=1, description="Most ionic steps")
+
+
+class Phonons(_Section):
+    """Finite displacements."""
+
+    displacement: float = Field(0.01, gt=0, le=0.1, description="Å")
+    supercell: Literal["min_length", "primitive_2x2x2"] = Field(
+        "min_length", description="By the distance of images, or 2x2x2 of the primitive cell"
+    )
+    min_length: float = Field(10.0, gt=0, le=40, description="Distance of images, Å")
+    max_atoms: int = Field(1000, ge=2, description="Largest supercell accepted, atoms")
+
+
+class Ordering(_Section):
+    """How partial occupancies become an ordered cell."""
+
+    max_atoms: int = Field(200, ge=1, description="Largest ordered cell, atoms")
+    timeout: float = Field(120.0, gt=0, description="Longest search for one compound, s")
+
+
+class Models(_Section):
+    """Classifier and regressor of conductivity."""
+
+    threshold: float = Field(1e-4, gt=0, description="Superionic above this, S/cm")
+    max_features: int = Field(4, ge=1, le=6, description="Largest subset of the classifier")
+    trees: int = Field(200, ge=1, description="Trees of the random forest")
+    random_state: int = Field(0, ge=0, description="Seed of everything random")
+    nested: bool = Field(True, description="Also score with the selection inside the folds")
+
+
+class Results(_Section):
+    """Where results go."""
+
+    folder: str = Field("runs/{name}", description="Relative to the campaign file; {name} allowed")
+
+
+class Manifest(_Section):
+    """All that a campaign file may say."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Name of the campaign")
+    mobile_ion: str | list[str] = Field("Li", description="Element symbol, or several by priority")
+    train: Training = Field(default_factory=Training)
+    screen: Structures = Field(default_factory=Structures)
+    code: Code = Field(default_factory=Code)
+    relax: Relax = Field(default_factory=Relax)
+    phonons: Phonons = Field(default_factory=Phonons)
+    ordering: Ordering = Field(default_factory=Ordering)
+    models: Models = Field(default_factory=Models)
+    filters: Filters = Field(default_factory=Filters)
+    results: Results = Field(default_factory=Results)
+    merge_duplicates: bool = Field(True, description="Merge compounds of the same structure")
+    formation_energies: bool = Field(
+        True, description="Compute elemental references for heats of formation"
+    )
+
+    @field_validator("mobile_ion")
+    @classmethod
+    def _are_elements(cls, value: str | list[str]) -> str | list[str]:
+        from pymatgen.core import Element
+
+        for symbol in [value] if isinstance(value, str) else value:
+            if not Element.is_valid_symbol(symbol):
+                raise ValueError(f"{symbol!r} is no element symbol, for example Li")
+        if not value:
+            raise ValueError("name at least one element, for example Li")
+        return value
+
+    @model_validator(mode="after")
+    def _has_work(self) -> Manifest:
+        if self.train.empty and self.train.table is None and self.screen.empty:
+            raise ValueError("name structures or a table under train, or structures under screen")
+        return self
+
+    @property
+    def mobile_ions(self) -> list[str]:
+        """Mobile ions by priority."""
+        return [self.mobile_ion] if isinstance(self.mobile_ion, str) else list(self.mobile_ion)
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read and check a campaign file.
+
+    Raises
+    ------
+    SSEError
+        The file is missing or no YAML, or a field is unknown or wrong; the message names the file,
+        the field and what would be right.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text file"
+        raise SSEError(
+            f"cannot read the campaign file {path}: {reason}",
+            mend="Write one with `sse init`",
+        ) from error
+    except yaml.YAMLError as error:
+        raise SSEError(f"{path} is no valid YAML: {_yaml_place(error)}", mend="Mend that line") from error
+    if not isinstance(data, dict):
+        raise SSEError(f"{path} holds no fields", mend="Start from `sse init`")
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        raise SSEError(f"{path}: {_first_error(error)}") from error
+
+
+def _yaml_place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "not understood"
+    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
+
+
+def _first_error(error: ValidationError) -> str:
+    """One line: the field, what is wrong, what would be right, and how many more there are."""
+    problems = error.errors()
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"]) or "campaign"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"unknown field {where}{_suggestion(first['loc'])}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
+    return f"field {where}: {message}{shown}{more}"
+
+
+def _suggestion(location: tuple) -> str:
+    """Known fields at that place, the nearest first."""
+    model: Any = Manifest
+    for part in location[:-1]:
+        known = getattr(model, "model_fields", {}).get(part)
+        model = known.annotation if known else None
+    names = list(getattr(model, "model_fields", {}))
+    near = difflib.get_close_matches(str(location[-1]), names, n=1)
+    if near:
+        return f". Did you mean {near[0]}?"
+    return f". Known fields here: {', '.join(names)}" if names else ""

@@ -1,0 +1,150 @@
+"""The compounds of a campaign: gathered from all sources, checked, measured and merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pymatgen.core import Species, Structure
+
+from sse_flows.campaign.manifest import Manifest, Structures
+from sse_flows.roles import assign_roles
+from sse_flows.structures.compound import Compound, Disorder
+from sse_flows.structures.disorder import site_disorder
+from sse_flows.structures.ordering import tidy
+
+
+@dataclass
+class Pool:
+    """Compounds by id, what each is for, and what was refused.
+
+    Attributes
+    ----------
+    compounds
+        Id -> compound, training compounds first.
+    roles
+        Id -> ``["train"]``, ``["screen"]`` or both.
+    failures
+        Id or file -> why it was refused, in one line.
+    """
+
+    compounds: dict[str, Compound] = field(default_factory=dict)
+    roles: dict[str, list[str]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def read_pool(manifest: Manifest, base: Path) -> Pool:
+    """Gather the compounds that a campaign trains on and screens.
+
+    Parameters
+    ----------
+    manifest
+        The campaign.
+    base
+        Folder that relative paths refer to.
+
+    Raises
+    ------
+    SSEError
+        A source as a whole cannot be read; a single broken entry is a failure of the pool instead.
+    """
+    pool = Pool()
+    for role, source in (("train", manifest.train), ("screen", manifest.screen)):
+        for compound in _gather(source, role, manifest, base, pool):
+            _add(pool, compound, role)
+    if manifest.train.conductivities:
+        _add_conductivities(pool, base / manifest.train.conductivities)
+    if manifest.merge_duplicates:
+        _merge(pool)
+    for compound in pool.compounds.values():
+        compound.disorder = measured_disorder(compound)
+    return pool
+
+
+def measured_disorder(compound: Compound) -> Disorder:
+    """Site disorder of the structure as measured, before it is ordered."""
+    roles = assign_roles(compound.structure, compound.mobile_ion, compound_id=compound.compound_id)
+    return site_disorder(tidy(compound.structure), roles)
+
+
+def without_charges(structure: Structure) -> tuple[Structure, dict[str, float] | None]:
+    """Bare structure and its oxidation states by element, None where it carries none."""
+    charges = {
+        species.symbol: float(species.oxi_state)
+        for site in structure
+        for species in site.species
+        if isinstance(species, Species) and species.oxi_state is not None
+    }
+    if not charges:
+        return structure, None
+    bare = structure.copy()
+    bare.remove_oxidation_states()
+    return bare, charges
+
+
+def _gather(
+    source: Structures, role: str, manifest: Manifest, base: Path, pool: Pool
+) -> list[Compound]:
+    from sse_flows.structures.intake import from_conductors, from_paths
+    from sse_flows.structures.materials_project import from_materials_project
+
+    ions = manifest.mobile_ions
+    found = []
+    if source.conductors:
+        found.append(from_conductors(source.conductors, ions))
+    if source.files:
+        found.append(from_paths([base / name for name in source.files], ions))
+    if source.materials_project:
+        query = source.materials_project
+        found.append(
+            from_materials_project(
+                ids=query.ids,
+                chemsys=query.chemsys,
+                energy_above_hull_max=query.energy_above_hull_max,
+                mobile_ions=ions,
+            )
+        )
+    for intake in found:
+        pool.failures.update(intake.failures)
+    return [compound for intake in found for compound in intake.compounds]
+
+
+def _add(pool: Pool, compound: Compound, role: str) -> None:
+    """Add a compound; the same id twice is the same compound or is told apart by a number."""
+    known = pool.compounds.get(compound.compound_id)
+    if known is not None and known.structure == compound.structure:
+        pool.roles[compound.compound_id].append(role)
+        return
+    if known is not None:
+        number = 2
+        while f"{compound.compound_id}-{number}" in pool.compounds:
+            number += 1
+        compound = compound.model_copy(update={"compound_id": f"{compound.compound_id}-{number}"})
+    pool.compounds[compound.compound_id] = compound
+    pool.roles[compound.compound_id] = [role]
+
+
+def _add_conductivities(pool: Pool, path: Path) -> None:
+    from sse_flows.structures.intake import read_conductivities
+
+    for compound_id, (conductivity, source) in read_conductivities(path).items():
+        if compound_id not in pool.compounds:
+            pool.failures[compound_id] = f"in {path.name} but no structure has this id"
+            continue
+        compound = pool.compounds[compound_id]
+        compound.conductivity, compound.conductivity_source = conductivity, source
+
+
+def _merge(pool: Pool) -> None:
+    from sse_flows.structures.duplicates import merge_duplicates
+
+    kept = merge_duplicates(list(pool.compounds.values()))
+    for compound in kept:
+        roles = set(pool.roles[compound.compound_id])
+        for alias in compound.aliases:
+            roles.update(pool.roles.get(alias, []))
+        pool.roles[compound.compound_id] = sorted(roles, key=["train", "screen"].index)
+    pool.compounds = {compound.compound_id: compound for compound in kept}
+    pool.roles = {compound_id: pool.roles[compound_id] for compound_id in pool.compounds}
+
+

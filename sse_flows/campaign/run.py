@@ -1,0 +1,236 @@
+"""Run a flow on this machine: in parallel over its jobs, resumable at any moment.
+
+jobflow's ``run_locally`` takes one job after the other and starts from scratch each time. Here
+every job whose result the store already holds is skipped, the others run in worker processes, and
+a job that fails stops nothing but what builds on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobflow import Flow, JobStore
+from monty.json import MontyDecoder, MontyEncoder
+
+from sse_flows.campaign.events import EventLog
+from sse_flows.campaign.graph import DONE, FAILED, RUNNING, Graph, Node
+from sse_flows.campaign.keys import with_content_keys
+from sse_flows.campaign.worker import THREAD_VARIABLES, Outcome, prepare_worker, run_job
+from sse_flows.errors import SSEError
+
+LOCK_FILE = "run.lock"
+MAX_CRASHES = 2
+"""A job during which a worker died this often (memory, a crash in a library) has failed."""
+
+Watcher = Callable[[Graph, Node | None], None]
+
+
+class LocalRunner:
+    """Runs flows against a store with a number of worker processes.
+
+    Parameters
+    ----------
+    store
+        A connected JobStore that other processes can open too.
+    folder
+        Results folder: working folders of jobs, the log of events, the lock.
+    processes
+        Worker processes; by default one a core.
+    watch
+        Called with the graph whenever a job changes its state.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        folder: Path,
+        processes: int | None = None,
+        watch: Watcher | None = None,
+    ):
+        self.store = store
+        self.folder = Path(folder)
+        self.processes = processes or available_cores()
+        self.watch = watch or (lambda graph, node: None)
+        self.events = EventLog(self.folder)
+        self._finished: dict[str, str] = {}
+        self._crashes: dict[tuple[str, int], int] = {}
+
+    def run(self, flow: Flow) -> Graph:
+        """Run what is not done yet; returns the graph with the state of every job.
+
+        Raises
+        ------
+        SSEError
+            The campaign runs already, or the folder cannot be written.
+        """
+        graph = Graph(flow)
+        with lock(self.folder):
+            self.events.start()
+            self._look_up(graph.nodes.values())
+            running: dict[Future, Node] = {}
+            pool: ProcessPoolExecutor | None = None
+            try:
+                while True:
+                    pool = self._submit(graph, running, pool)
+                    if not running:
+                        break
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    if not self._collect(graph, running, done):
+                        pool = None  # it broke; a new one is made for what is left
+            finally:
+                if pool is not None:
+                    pool.shutdown(wait=False, cancel_futures=True)
+        return graph
+
+    def _submit(
+        self, graph: Graph, running: dict[Future, Node], pool: ProcessPoolExecutor | None
+    ) -> ProcessPoolExecutor | None:
+        """Skip what is done and hand what is ready to free workers."""
+        while True:
+            skipped = False
+            for node in graph.ready():
+                if self._is_done(graph, node):
+                    node.state, skipped = DONE, True
+                    self.events.write(node, "found")
+                    self.watch(graph, node)
+                elif len(running) < self.processes:
+                    pool = pool or self._pool()
+                    running[self._start(pool, node)] = node
+                    self.watch(graph, node)
+            if not skipped:
+                return pool
+
+    def _pool(self) -> ProcessPoolExecutor:
+        for variable in THREAD_VARIABLES:  # before NumPy and torch are imported in the workers
+            os.environ.setdefault(variable, "1")
+        return ProcessPoolExecutor(
+            self.processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=prepare_worker,
+            initargs=(json.dumps(self.store, cls=MontyEncoder), os.getpid()),
+        )
+
+    def _start(self, pool: ProcessPoolExecutor, node: Node) -> Future:
+        node.state = RUNNING
+        self.events.write(node, RUNNING)
+        text = json.dumps(node.job, cls=MontyEncoder)
+        work = self.folder / "work" / f"{node.job.uuid}-{node.job.index}"
+        return pool.submit(run_job, text, str(work))
+
+    def _collect(self, graph: Graph, running: dict[Future, Node], done: set[Future]) -> bool:
+        """Take in what finished; False if the pool of workers broke."""
+        for future in done:
+            node = running.pop(future)
+            try:
+                self._finish(graph, node, future.result())
+            except BrokenProcessPool:
+                for lost in [node, *running.values()]:
+                    self._crashed(lost)
+                running.clear()
+                return False
+            self.watch(graph, node)
+        return True
+
+    def _crashed(self, node: Node) -> None:
+        self._crashes[node.key] = self._crashes.get(node.key, 0) + 1
+        if self._crashes[node.key] < MAX_CRASHES:
+            node.state = "waiting"
+            return
+        node.state, node.reason = FAILED, "a worker process died, perhaps for want of memory"
+        self.events.write(node, FAILED, mend="Lower phonons.max_atoms or use fewer processes")
+
+    def _finish(self, graph: Graph, node: Node, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            node.state, node.reason = FAILED, outcome.error
+            self.events.write(node, FAILED, outcome.seconds, outcome.mend, outcome.details)
+            return
+        self._finished.pop(node.job.uuid, None)
+        flows = {
+            kind: with_content_keys(json.loads(text, cls=MontyDecoder), keep={node.job.uuid})
+            for kind, text in outcome.more.items()
+        }
+        self._look_up(graph.finish(node, flows))
+        self.events.write(node, DONE, outcome.seconds)
+
+    def _look_up(self, nodes: Any) -> None:
+        """Ask the store, once for many, when these jobs were finished.
+
+        A job that replaced itself has stored an output of None; it counts as finished only once
+        the last job of its replacement has stored a real one.
+        """
+        uuids = sorted({node.job.uuid for node in nodes})
+        for start in range(0, len(uuids), 400):
+            criteria = {"uuid": {"$in": uuids[start : start + 400]}, "output": {"$ne": None}}
+            for doc in self.store.query(criteria, properties=["uuid", "completed_at"]):
+                known = self._finished.get(doc["uuid"], "")
+                self._finished[doc["uuid"]] = max(known, str(doc["completed_at"]))
+
+    def _is_done(self, graph: Graph, node: Node) -> bool:
+        """Whether the store holds its result, and none of what it builds on is newer.
+
+        Content keys make the second condition hold by themselves, except where a job may have
+        run without inputs that had failed and have come since.
+        """
+        when = self._finished.get(node.job.uuid)
+        if when is None:
+            return False
+        return all(self._is_older(graph, parent, when) for parent in node.parents)
+
+    def _is_older(self, graph: Graph, parent: str, when: str) -> bool:
+        if parent in self._finished:
+            return self._finished[parent] <= when
+        return not (graph.knows(parent) and graph.state(parent) == DONE)  # done just now: newer
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a results folder; the system drops it when the process ends.
+
+    Raises
+    ------
+    SSEError
+        Another process holds it, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / LOCK_FILE).open("a")
+    except OSError as error:
+        raise SSEError(
+            f"cannot write to {folder}: {error.strerror}",
+            mend="Choose another results.folder in the campaign file",
+        ) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SSEError(
+                f"the campaign in {folder} is running already",
+                mend="Wait for it, or look at it with `sse status`",
+            ) from error
+        yield
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process holds the lock of a results folder."""
+    try:
+        with (folder / LOCK_FILE).open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True

@@ -1,0 +1,113 @@
+"""One worker process of a local campaign: runs jobs one at a time, with the model kept loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sse_flows.errors import SSEError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""One thread a worker: the campaign is parallel over jobs, and threads within slow both down."""
+
+_store: Any = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Attributes
+    ----------
+    uuid, index
+        The job.
+    seconds
+        Wall time it took.
+    more
+        JSON of the flows it asks for: ``replace``, ``detour``, ``addition``.
+    error, mend
+        Why it failed, in one line, and how to mend it; None if it did not.
+    details
+        Traceback for the log, where the failure was not one a user can mend.
+    """
+
+    uuid: str
+    index: int
+    seconds: float
+    more: dict[str, str]
+    error: str | None = None
+    mend: str | None = None
+    details: str | None = None
+
+
+def prepare_worker(store: str, parent: int) -> None:
+    """Connect to the store (JSON) once, and end with the parent process."""
+    global _store  # noqa: PLW0603 - one store a process
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    from monty.json import MontyDecoder
+
+    _store = json.loads(store, cls=MontyDecoder)
+    _store.connect()
+
+
+def _end_with(parent: int) -> None:
+    # a worker whose parent was killed would go on computing what nobody waits for
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def run_job(text: str, folder: str) -> Outcome:
+    """Run one job (JSON) in a folder of its own and store its output.
+
+    The folder is removed if the job left nothing in it.
+    """
+    from monty.json import MontyDecoder, MontyEncoder
+
+    job = json.loads(text, cls=MontyDecoder)
+    start = time.monotonic()
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        with contextlib.chdir(folder), _quiet():
+            response = job.run(_store)
+        flows = {name: getattr(response, name) for name in ("replace", "detour", "addition")}
+        more = {k: json.dumps(v, cls=MontyEncoder) for k, v in flows.items() if v is not None}
+        return Outcome(job.uuid, job.index, time.monotonic() - start, more)
+    except Exception as error:
+        return _failure(job, time.monotonic() - start, error)
+    finally:
+        _remove_if_empty(Path(folder))
+
+
+def _failure(job: Any, seconds: float, error: Exception) -> Outcome:
+    if isinstance(error, SSEError):
+        return Outcome(job.uuid, job.index, seconds, {}, error.message, error.mend)
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    details = traceback.format_exc()
+    return Outcome(job.uuid, job.index, seconds, {}, reason, details=details)
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    # libraries print progress that would garble the campaign's own
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,52 @@
+"""The ``sse`` command: one file a noun, a few lines a command, heavy imports inside."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sse_flows.cli import campaign, check, init
+from sse_flows.errors import SSEError
+
+app = typer.Typer(
+    name="sse",
+    help="Campaigns for solid electrolytes: phonons, descriptors, models, screening.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("check")(check.check)
+app.command("init")(init.init)
+app.command("run")(campaign.run)
+app.command("status")(campaign.status)
+app.command("results")(campaign.results)
+app.command("report")(campaign.report)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    """Campaigns for solid electrolytes: phonons, descriptors, models, screening."""
+    if show:
+        from sse_flows import __version__
+
+        typer.echo(f"sse-flows {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line on stderr, never a traceback."""
+    try:
+        app()
+    except SSEError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("stopped; run the same command again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader, head for instance, has had enough
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,330 @@
+"""Structures from files, folders, tables and the built-in conductors, as compounds.
+
+Files come from anywhere and one of them is always broken: every reader returns the compounds it
+could make beside the reasons for those it could not. Nothing in a file is ever executed: JSON is
+read as plain data and a structure is built from its numbers and element symbols alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sse_flows.errors import SSEError
+from sse_flows.structures.checks import make_compound, one_line
+from sse_flows.structures.compound import Compound
+from sse_flows.structures.conductors import Conductor, get_conductor, load_conductors
+from sse_flows.structures.readers import Record, read_records
+
+_PATTERNS = ("*.cif", "*.vasp", "*POSCAR*", "*CONTCAR*", "*.json", "*.jsonl")
+_CONDUCTIVITY_COLUMN = "conductivity_S_per_cm"
+
+
+@dataclass
+class Intake:
+    """What could be read and what could not.
+
+    Attributes
+    ----------
+    compounds
+        Compounds with unique ids.
+    failures
+        File or id to a one-line reason with what to do about it.
+    """
+
+    compounds: list[Compound] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: Intake) -> Intake:
+        """Join two results; ids that occur in both get a number."""
+        joined = Intake([], {**self.failures, **other.failures})
+        for compound in (*self.compounds, *other.compounds):
+            joined._append(compound)
+        return joined
+
+    def _append(self, compound: Compound) -> None:
+        unique = _unique_id(compound.compound_id, {c.compound_id for c in self.compounds})
+        if unique != compound.compound_id:
+            compound = compound.model_copy(update={"compound_id": unique})
+        self.compounds.append(compound)
+
+
+def load_structures(
+    sources: str | Path | Sequence[str | Path], mobile_ions: str | Sequence[str], **known: Any
+) -> Intake:
+    """Read structures from any mixture of sources.
+
+    Parameters
+    ----------
+    sources
+        Files, folders, glob patterns, ``"conductors"`` (all built-in ones),
+        ``"conductors:id,id"``, and ids of the Materials Project (``"mp-1234"``).
+    mobile_ions
+        Wanted mobile ions in order of preference.
+    known
+        Fields of `Compound` that hold for all files, such as ``family``.
+
+    Raises
+    ------
+    SSEError
+        If a folder or pattern holds no structure file, or the Materials Project is not within
+        reach. A broken file is no error but an entry of `Intake.failures`.
+    """
+    listed = [sources] if isinstance(sources, str | Path) else list(sources)
+    project = [str(s) for s in listed if re.fullmatch(r"(mp|mvc)-\w+", str(s))]
+    result = Intake()
+    for source in (str(s) for s in listed if str(s) not in project):
+        if source == "conductors" or source.startswith("conductors:"):
+            ids = source.partition(":")[2]
+            result += from_conductors(ids.split(",") if ids else "all", mobile_ions)
+        else:
+            result += from_paths([source], mobile_ions, **known)
+    if project:
+        from sse_flows.structures.materials_project import from_materials_project
+
+        result += from_materials_project(ids=project, mobile_ions=mobile_ions)
+    return result
+
+
+def from_paths(
+    paths: Iterable[str | Path], mobile_ions: str | Sequence[str], **known: Any
+) -> Intake:
+    """Read files, folders and glob patterns; arguments as in `from_file`.
+
+    Raises
+    ------
+    SSEError
+        If a folder or pattern holds no structure file.
+    """
+    result = Intake()
+    for path in map(Path, paths):
+        read = from_file if path.is_file() else from_folder
+        result += read(path, mobile_ions, **known)
+    return result
+
+
+def from_file(path: str | Path, mobile_ions: str | Sequence[str], **known: Any) -> Intake:
+    """Read the structure, or the table of structures, in one file.
+
+    Parameters
+    ----------
+    path
+        CIF; POSCAR, CONTCAR or ``*.vasp``; JSON: a pymatgen structure, or a list (or one a line)
+        of objects with ``id``, ``structure`` and optionally ``band_gap`` (eV),
+        ``formation_energy`` and ``energy_above_hull`` (eV/atom), ``conductivity`` (S/cm).
+    mobile_ions
+        Wanted mobile ions in order of preference.
+    known
+        Fields of `Compound` that hold for all compounds of the file.
+    """
+    path = Path(path)
+    result = Intake()
+    try:
+        for record in read_records(path):
+            _take(result, record, mobile_ions, str(path), known)
+    except SSEError as error:
+        result.failures[str(path)] = str(error)
+    except Exception as error:  # parsers fail in too many ways to list them
+        reason = f"cannot be read ({type(error).__name__}: {one_line(error)})"
+        mend = "Open it in a structure viewer and export it anew, or leave it out"
+        result.failures[str(path)] = str(SSEError(reason, compound=path.name, mend=mend))
+    return result
+
+
+def from_folder(path: str | Path, mobile_ions: str | Sequence[str], **known: Any) -> Intake:
+    """Read all structure files of a folder and the folders in it, or those of a glob pattern.
+
+    Raises
+    ------
+    SSEError
+        If there is no such file.
+    """
+    files = _structure_files(Path(path).expanduser())
+    if not files:
+        raise SSEError(
+            f"no structure file in {str(path)!r}",
+            mend=f"Give a folder or pattern with files like {', '.join(_PATTERNS)}",
+        )
+    result = Intake()
+    for file in files:
+        result += from_file(file, mobile_ions, **known)
+    return result
+
+
+def from_conductors(ids: str | Sequence[str], mobile_ions: str | Sequence[str]) -> Intake:
+    """Take built-in conductors.
+
+    Parameters
+    ----------
+    ids
+        Ids, or ``"all"``: those with one of the mobile ions.
+    mobile_ions
+        Wanted mobile ions in order of preference.
+    """
+    wanted = [mobile_ions] if isinstance(mobile_ions, str) else list(mobile_ions)
+    result = Intake()
+    if ids == "all":
+        chosen: Iterable[Conductor] = [c for c in load_conductors() if c.mobile_ion in wanted]
+    else:
+        chosen = _known_conductors([ids] if isinstance(ids, str) else ids, result)
+    for conductor in chosen:
+        _take(result, _conductor_record(conductor), wanted, f"conductors:{conductor.id}", {})
+    return result
+
+
+def read_conductivities(path: str | Path) -> dict[str, tuple[float, str]]:
+    """Read a table of measured conductivities.
+
+    Parameters
+    ----------
+    path
+        CSV with the columns ``id``, ``conductivity_S_per_cm`` and, if wished, ``source``.
+
+    Returns
+    -------
+    dict
+        Id to conductivity (S/cm) and its source, the file's name where no source is given.
+
+    Raises
+    ------
+    SSEError
+        If a column is missing or has no unit, an id comes twice, or a value is not above 0.
+    """
+    path = Path(path)
+    table: dict[str, tuple[float, str]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        _check_columns(reader.fieldnames or [], path)
+        for row in reader:
+            name = (row["id"] or "").strip()
+            if not name or name in table:
+                raise SSEError(
+                    f"{'repeated' if name else 'missing'} id in line {reader.line_num} of {path}",
+                    compound=name or None,
+                    mend="Give every line an id of its own",
+                )
+            source = (row.get("source") or "").strip() or path.name
+            table[name] = (_positive(row[_CONDUCTIVITY_COLUMN], name, path), source)
+    return table
+
+
+def with_conductivities(
+    compounds: Iterable[Compound], table: Mapping[str, tuple[float, str]]
+) -> list[Compound]:
+    """Copies of the compounds with the measured conductivities of a table.
+
+    Raises
+    ------
+    SSEError
+        If an id of the table is none of the compounds'.
+    """
+    compounds = list(compounds)
+    ids = {c.compound_id for c in compounds}
+    stray = [name for name in table if name not in ids]
+    if stray:
+        raise SSEError(
+            f"{len(stray)} ids of the conductivities are no compounds: {', '.join(stray[:5])}",
+            compound=stray[0],
+            mend="Ids are the names of structure files without their endings",
+        )
+    out = []
+    for compound in compounds:
+        value, source = table.get(
+            compound.compound_id, (compound.conductivity, compound.conductivity_source)
+        )
+        update = {"conductivity": value, "conductivity_source": source}
+        out.append(compound.model_copy(update=update))
+    return out
+
+
+def _take(
+    result: Intake,
+    record: Record | SSEError,
+    mobile_ions: str | Sequence[str],
+    source: str,
+    known: Mapping[str, Any],
+) -> None:
+    """Add a record to the result as a compound or as a failure."""
+    try:
+        if isinstance(record, SSEError):
+            raise record
+        result._append(make_compound(record, mobile_ions, source, **known))
+    except SSEError as error:
+        key = f"{source}:{error.compound}" if error.compound else source
+        result.failures[key] = str(error)
+
+
+def _known_conductors(ids: Iterable[str], result: Intake) -> Iterator[Conductor]:
+    for name in ids:
+        try:
+            yield get_conductor(name.strip())
+        except SSEError as error:
+            result.failures[f"conductors:{name}"] = str(error)
+
+
+def _conductor_record(conductor: Conductor) -> Record:
+    structure = conductor.structure
+    if conductor.oxidation_states:
+        structure.add_oxidation_state_by_element(conductor.oxidation_states)
+    properties: dict[str, Any] = {
+        "family": conductor.family,
+        "conductivity": conductor.conductivity,
+        "conductivity_source": conductor.conductivity_doi,
+        "band_gap": conductor.band_gap,
+        "energy_above_hull": conductor.energy_above_hull,
+        "property_source": conductor.band_gap_source,
+    }
+    warnings = []
+    if conductor.conductivity_bound == "upper":
+        warnings.append("the measured conductivity is an upper bound")
+    origin = conductor.structure_doi or conductor.structure_source or "built-in conductors"
+    return Record(
+        conductor.id,
+        structure,
+        {k: v for k, v in properties.items() if v is not None},
+        warnings,
+        origin,
+    )
+
+
+def _structure_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = {f for pattern in _PATTERNS for f in path.rglob(pattern)}
+    else:
+        anchor = Path(path.anchor) if path.is_absolute() else Path()
+        found = set(anchor.glob(str(path.relative_to(anchor) if path.is_absolute() else path)))
+    return sorted(f for f in found if f.is_file())
+
+
+def _unique_id(name: str, taken: set[str]) -> str:
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}-{number}", number + 1
+    return unique
+
+
+def _check_columns(columns: Sequence[str], path: Path) -> None:
+    missing = [c for c in ("id", _CONDUCTIVITY_COLUMN) if c not in columns]
+    if missing:
+        raise SSEError(
+            f"{path} has the columns {', '.join(columns) or '(none)'}, not {', '.join(missing)}",
+            mend=f"Name them id,{_CONDUCTIVITY_COLUMN}[,source]: the unit belongs to the name",
+        )
+
+
+def _positive(text: str | None, name: str, path: Path) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise SSEError(
+            f"conductivity {text!r} in {path} is no number of S/cm above 0",
+            compound=name,
+            mend="Give the measured value (not its logarithm), or remove the line",
+        )
+    return value

@@ -1,0 +1,143 @@
+"""Models survive the way to disk and back, and foreign files are refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
+
+from sse_flows.descriptors.document import DESCRIPTORS
+from sse_flows.errors import SSEError
+from sse_flows.models import TrainedModels, from_bytes, load_models, save_models, to_bytes
+from sse_flows.models.serialize import fingerprint
+
+
+class Malicious:
+    """Neither scikit-learn's nor ours."""
+
+    def __init__(self) -> None:
+        self.x = 1
+
+
+def _check_same(one: TrainedModels, two: TrainedModels, table: pd.DataFrame) -> None:
+    X = table[list(DESCRIPTORS)] * 1.1
+    a, b = one.fitted(), two.fitted()
+    np.testing.assert_array_equal(a.classifier.predict_proba(X), b.classifier.predict_proba(X))
+    np.testing.assert_array_equal(a.regressor.predict(X), b.regressor.predict(X))
+    columns = one.classifier.features
+    np.testing.assert_array_equal(
+        a.classifier_domain.distance(X[columns]), b.classifier_domain.distance(X[columns])
+    )
+    pd.testing.assert_frame_equal(a.classifier.cv_results_, b.classifier.cv_results_)
+
+
+def test_folder_round_trip(models: TrainedModels, table: pd.DataFrame, tmp_path: Path) -> None:
+    folder = save_models(models, tmp_path / "a" / "b")
+    again = load_models(folder)
+    assert again == models
+    _check_same(models, again, table)
+    assert "estimators" not in json.loads((folder / "models.json").read_text())
+
+
+def test_document_round_trip(models: TrainedModels, table: pd.DataFrame) -> None:
+    document = json.loads(models.model_dump_json())
+    _check_same(models, TrainedModels.model_validate(document), table)
+    assert len(models.estimators) < 1_000_000
+
+
+def test_refitted_estimators_are_the_stored_ones(models: TrainedModels) -> None:
+    data = to_bytes(models.fitted())
+    again = from_bytes(data, expected_hash=fingerprint(data))
+    np.testing.assert_array_equal(again.classifier.coef_, models.fitted().classifier.coef_)
+
+
+def test_untrusted_types_are_refused(models: TrainedModels, tmp_path: Path) -> None:
+    parts = vars(models.fitted()) | {"classifier": Malicious()}
+    data = skops.io.dumps(parts)
+    with pytest.raises(SSEError, match=r"refused to load.*Malicious"):
+        from_bytes(data)
+    forged = models.model_copy(
+        update={"estimators": base64.b64encode(data).decode(), "estimators_hash": fingerprint(data)}
+    )
+    with pytest.raises(SSEError, match="refused to load"):
+        load_models(save_models(forged, tmp_path))
+
+
+def test_functions_named_in_a_file_are_refused(models: TrainedModels) -> None:
+    """A file whose schema names os.system loads nothing."""
+    stream = BytesIO(to_bytes(models.fitted()))
+    with zipfile.ZipFile(stream) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(members["schema.json"])
+    schema["content"]["classifier"] |= {"__module__": "os", "__class__": "system"}
+    members["schema.json"] = json.dumps(schema).encode()
+    forged = BytesIO()
+    with zipfile.ZipFile(forged, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(SSEError, match=r"refused to load.*os\.system"):
+        from_bytes(forged.getvalue())
+
+
+@pytest.mark.parametrize("field", ["left_child", "right_child", "feature"])
+@pytest.mark.parametrize("value", [10_000, 0, -7])
+def test_trees_that_point_outside_are_refused(
+    models: TrainedModels, field: str, value: int
+) -> None:
+    fitted = models.fitted()
+    tree = fitted.regressor.pipeline_[-1].estimators_[2].tree_
+    state = tree.__getstate__()
+    state["nodes"] = state["nodes"].copy()
+    if field == "feature" and value == 0:
+        pytest.skip("column 0 exists")
+    state["nodes"][field][0] = value
+    tree.__setstate__(state)
+    with pytest.raises(SSEError, match="tree 2 of the forest"):
+        from_bytes(to_bytes(fitted))
+
+
+def test_tree_that_counts_too_many_nodes_is_refused(models: TrainedModels) -> None:
+    stream = BytesIO(to_bytes(models.fitted()))
+    with zipfile.ZipFile(stream) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    text = members["schema.json"].decode()
+    count = models.fitted().regressor.pipeline_[-1].estimators_[0].tree_.node_count
+    at = text.index('"node_count"')
+    members["schema.json"] = (
+        text[:at] + text[at:].replace(f'"content": "{count}"', '"content": "999999"', 1)
+    ).encode()
+    forged = BytesIO()
+    with zipfile.ZipFile(forged, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(SSEError, match="tree 0 of the forest"):
+        from_bytes(forged.getvalue())
+
+
+def test_other_content_is_refused() -> None:
+    with pytest.raises(SSEError, match="not a classifier"):
+        from_bytes(skops.io.dumps(LinearRegression()))
+    with pytest.raises(SSEError, match="cannot be read"):
+        from_bytes(b"not a zip")
+
+
+def test_incomplete_folders_are_refused(models: TrainedModels, tmp_path: Path) -> None:
+    with pytest.raises(SSEError, match="no models.json"):
+        load_models(tmp_path)
+    folder = save_models(models, tmp_path / "m")
+    data = (folder / "estimators.skops").read_bytes()
+    (folder / "estimators.skops").write_bytes(data[:-10])
+    with pytest.raises(SSEError, match="are not those of their document"):
+        load_models(folder)
+    (folder / "estimators.skops").write_bytes(data)
+    (folder / "models.json").write_text("{}")
+    with pytest.raises(SSEError, match="not a document of models"):
+        load_models(folder)
