@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class EventLog:
         self._append({k: v for k, v in event.items() if v is not None})
 
     def _append(self, event: dict[str, Any]) -> None:
-        event = {"time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **event}
+        event = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **event}
         try:
             with self.path.open("a") as file:
                 file.write(json.dumps(event) + "\n")

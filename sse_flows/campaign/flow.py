@@ -232,7 +232,9 @@ class _Builder:
             },
         )
         jobs = [_label(train, "models", None)]
-        pool = [job.output for id_, job in self.described.items() if "screen" in self.pool.roles[id_]]
+        pool = [
+            job.output for id_, job in self.described.items() if "screen" in self.pool.roles[id_]
+        ]
         if pool:
             screen = screen_pool(pool, train.output, self.manifest.filters)
             jobs.append(_label(screen, "screening", None))

@@ -59,10 +59,10 @@ def describe_compound(
     known = {symbol: energy for symbol, energy in references.items() if energy is not None}
     elements = {element.symbol for element in dynamics.primitive.composition.elements}
     heat = source = None
-    if compound.formation_energy is None and dynamics.energy_per_atom is not None:
-        if elements <= set(known):
-            heat = formation_energy(dynamics.energy_per_atom, dynamics.primitive.composition, known)
-            source = f"{dynamics.method}, against the elements by the same method"
+    energy = dynamics.energy_per_atom
+    if compound.formation_energy is None and energy is not None and elements <= set(known):
+        heat = formation_energy(energy, dynamics.primitive.composition, known)
+        source = f"{dynamics.method}, against the elements by the same method"
     return describe(compound, dynamics, formation_energy=heat, formation_energy_source=source)
 
 

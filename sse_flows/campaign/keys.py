@@ -65,7 +65,7 @@ def with_content_keys(flow: Flow, keep: frozenset[str] | set[str] = frozenset())
 
 def _jobs(node: dict) -> list[dict]:
     """All jobs in the dict of a flow, nested flows included."""
-    found = []
+    found: list[dict] = []
     for child in node["jobs"]:
         found.extend(_jobs(child) if "jobs" in child else [child])
     return found

@@ -172,7 +172,9 @@ def read_manifest(path: str | Path) -> Manifest:
             mend="Write one with `sse init`",
         ) from error
     except yaml.YAMLError as error:
-        raise SSEError(f"{path} is no valid YAML: {_yaml_place(error)}", mend="Mend that line") from error
+        raise SSEError(
+            f"{path} is no valid YAML: {_yaml_place(error)}", mend="Mend that line"
+        ) from error
     if not isinstance(data, dict):
         raise SSEError(f"{path} holds no fields", mend="Start from `sse init`")
     try:

@@ -146,5 +146,3 @@ def _merge(pool: Pool) -> None:
         pool.roles[compound.compound_id] = sorted(roles, key=["train", "screen"].index)
     pool.compounds = {compound.compound_id: compound for compound in kept}
     pool.roles = {compound_id: pool.roles[compound_id] for compound_id in pool.compounds}
-
-

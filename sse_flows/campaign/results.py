@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 Document = TypeVar("Document", bound=BaseModel)
 
-VERSIONS = ("sse-flows", "atomate2", "jobflow", "pymatgen", "phonopy", "scikit-learn", "sevenn", "chgnet")
+VERSIONS = (
+    "sse-flows",
+    "atomate2",
+    "jobflow",
+    "pymatgen",
+    "phonopy",
+    "scikit-learn",
+    "sevenn",
+    "chgnet",
+)
 
 
 class CampaignResults:
@@ -134,7 +143,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
         name=manifest.name,
         mobile_ion=", ".join(manifest.mobile_ions),
         code=make_code(manifest).method,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings_of(manifest),
         versions=_versions(),
         store=store_name(store),
@@ -197,7 +206,11 @@ def write_table(table: pd.DataFrame, form: str, output: Path | None) -> str | No
                 raise SSEError("parquet is binary", mend="Name a file with --output")
             table.to_parquet(output)
             return None
-        text = table.to_csv() if form == "csv" else table.reset_index().to_json(orient="records", indent=1)
+        text = (
+            table.to_csv()
+            if form == "csv"
+            else table.reset_index().to_json(orient="records", indent=1)
+        )
         if output is None:
             return text
         output.write_text(text)

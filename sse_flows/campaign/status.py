@@ -87,7 +87,9 @@ def read_status(folder: Path, plan: Plan) -> Status:
     status.problems = [Problem(name, "structures", why) for name, why in plan.failures.items()]
     for event in events:
         where = event.get("compound") or plan.name
-        if event["state"] == FAILED and (where in {*plan.jobs, plan.name} or event["stage"] == REFERENCES):
+        if event["state"] == FAILED and (
+            where in {*plan.jobs, plan.name} or event["stage"] == REFERENCES
+        ):
             status.problems.append(
                 Problem(where, event["stage"], event.get("reason", ""), event.get("mend"))
             )
@@ -105,9 +107,7 @@ def _latest_attempt(events: list[dict]) -> list[dict]:
     return list(last.values())
 
 
-def _row(
-    events: list[dict], jobs: dict[str, str], done: set[str], running: bool
-) -> dict[str, str]:
+def _row(events: list[dict], jobs: dict[str, str], done: set[str], running: bool) -> dict[str, str]:
     """State of each stage, given the job that ends it: done once that job is."""
     row: dict[str, str] = {}
     for stage, job in jobs.items():

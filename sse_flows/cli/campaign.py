@@ -22,7 +22,9 @@ def run(
         outcome = run_campaign(campaign_file, processes, progress.update, progress.note, report)
     for problem in outcome.status.problems:
         mend = f" -> {problem.mend}" if problem.mend else ""
-        typer.echo(f"failed: {problem.compound} ({problem.stage}): {problem.reason}{mend}", err=True)
+        typer.echo(
+            f"failed: {problem.compound} ({problem.stage}): {problem.reason}{mend}", err=True
+        )
     if outcome.report is not None:
         typer.echo(f"report: {outcome.report}")
 

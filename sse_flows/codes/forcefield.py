@@ -18,13 +18,13 @@ from atomate2.ase.schemas import AseResult
 from atomate2.forcefields.flows.phonons import PhononMaker
 from atomate2.forcefields.jobs import ForceFieldRelaxMaker, ForceFieldStaticMaker
 from atomate2.forcefields.utils import MLFF, ase_calculator
+from pymatgen.core import Molecule, Structure
 
 from sse_flows.codes.memory import keep_freed_memory
 from sse_flows.errors import SSEError
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-    from pymatgen.core import Structure
 
 SHIPPED_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "SevenNet-0": ("SevenNet", {"model": "7net-0"}),
@@ -37,7 +37,7 @@ DEFAULT_MODEL = "SevenNet-0"
 """The better of the two that need no download, see docs/force_fields.md."""
 
 _PACKAGES = {"SevenNet": "sevenn", "CHGNet": "chgnet", "MatterSim": "mattersim", "NEP": "calorine"}
-_PACKAGES |= {name: "mace-torch" for name in ("MACE", "MACE-MP-0", "MACE-MPA-0", "MACE-MP-0b3")}
+_PACKAGES |= dict.fromkeys(("MACE", "MACE-MP-0", "MACE-MPA-0", "MACE-MP-0b3"), "mace-torch")
 _PACKAGES |= {"M3GNet": "matgl", "MatPES-PBE": "matgl", "MatPES-r2SCAN": "matgl"}
 _PACKAGES |= {"FAIRChem": "fairchem-core", "Nequip": "nequip", "DeepMD": "deepmd-kit"}
 
@@ -90,7 +90,7 @@ class RelaxMaker(_SharedCalculator, ForceFieldRelaxMaker):
     model_version: str = ""
 
     def run_ase(
-        self, mol_or_struct: Structure, prev_dir: str | Path | None = None
+        self, mol_or_struct: Structure | Molecule, prev_dir: str | Path | None = None
     ) -> AseResult:
         """Relax, and refuse what did not converge.
 
@@ -127,16 +127,18 @@ class StaticMaker(_SharedCalculator, ForceFieldStaticMaker):
     model_version: str = ""
 
 
-def _check_relaxed(start: Structure, result: AseResult, steps: int, fmax: float) -> None:
+def _check_relaxed(start: Structure | Molecule, result: AseResult, steps: int, fmax: float) -> None:
     if not result.converged:
         raise SSEError(
             f"the relaxation did not reach {fmax} eV/Å in {steps} steps",
             mend="Start from a better structure, or raise relax.steps or relax.force_max",
         )
     final = result.final_mol_or_struct
+    if not isinstance(final, Structure) or not isinstance(start, Structure):
+        return
     if not 0.5 < final.volume / start.volume < 2.0:
         raise SSEError(
-            f"the cell changed its volume by a factor {final.volume / start.volume:.2f} on relaxing",
+            f"the volume changed by a factor {final.volume / start.volume:.2f} on relaxing",
             mend="Check the structure for missing atoms or wrong units; the force field does not "
             "hold this crystal",
         )

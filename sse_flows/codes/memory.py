@@ -30,4 +30,4 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     settings = [(_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 * 1024**2)]
-    return all([mallopt(option, value) == 1 for option, value in settings])
+    return sum(mallopt(option, value) for option, value in settings) == len(settings)

@@ -76,7 +76,8 @@ class LatticeDynamicsMaker(Maker):
             Folder of the calculation before, for codes that read its wave functions.
         """
         cell = choose_supercell(structure, self.supercell, self.min_length, self.max_atoms)
-        flow = self.phonon_maker.make(structure, prev_dir=prev_dir, supercell_matrix=cell.output)
+        maker: Any = self.phonon_maker  # takes references where it is annotated with values
+        flow = maker.make(structure, prev_dir=prev_dir, supercell_matrix=cell.output)
         collect = flow.jobs[-1].function_kwargs
         flow.output = None
         flow.remove_jobs(len(flow.jobs) - 1)
@@ -145,7 +146,7 @@ def collect_lattice_dynamics(
     return lattice_dynamics(
         structure,
         supercell_matrix,
-        phonon.force_constants,
+        np.asarray(phonon.force_constants),
         primitive_matrix=phonon.primitive_matrix,
         born=born,
         dielectric=dielectric,

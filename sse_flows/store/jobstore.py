@@ -91,5 +91,5 @@ def configured_store() -> DurableJobStore | None:
 
 def durable(store: JobStore) -> DurableJobStore:
     """Return the same stores behind a :class:`DurableJobStore`."""
-    return DurableJobStore(store.docs_store, store.additional_stores, store.save, store.load)
-
+    parts: Any = store  # jobflow's attributes shadow methods of the same name
+    return DurableJobStore(parts.docs_store, parts.additional_stores, parts.save, parts.load)

@@ -180,7 +180,7 @@ class SqliteStore(Store):
         names = ", ".join(map(_quoted, columns))
         marks = ", ".join("?" * (len(columns) + 1))
         self._collection.execute(
-            f"INSERT OR REPLACE INTO {self._table} (id, {names}) VALUES ({marks})",  # noqa: S608
+            f"INSERT OR REPLACE INTO {self._table} (id, {names}) VALUES ({marks})",
             (row_id, *values),
         )
 
@@ -189,7 +189,7 @@ class SqliteStore(Store):
         with self._collection as db:
             db.execute("BEGIN IMMEDIATE")
             ids = [(row_id,) for row_id, _ in self._matching(criteria)]
-            db.executemany(f"DELETE FROM {self._table} WHERE id = ?", ids)  # noqa: S608
+            db.executemany(f"DELETE FROM {self._table} WHERE id = ?", ids)
 
     def groupby(
         self,
@@ -216,7 +216,7 @@ class SqliteStore(Store):
         """Row ids and documents that match: SQL narrows, mongomock decides."""
         clauses, values = _narrow(criteria or {}, self.indexes)
         where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
-        sql = f"SELECT id, body FROM {self._table}{where} ORDER BY id"  # noqa: S608
+        sql = f"SELECT id, body FROM {self._table}{where} ORDER BY id"
         rows = self._collection.execute(sql, values).fetchall()
         for row_id, body in rows:
             doc = _decode(body)

@@ -1,8 +1,8 @@
 """The built-in table of solid electrolytes with a measured conductivity.
 
-``conductors.yaml`` beside this module lists Li and Na conductors with the conductivity at room temperature,
-the crystal structure (space group, cell, Wyckoff positions with occupancies) and the DOI of each. The models
-are trained on it, so it holds poor conductors as well as good ones.
+``conductors.yaml`` beside this module lists Li and Na conductors with the conductivity at room
+temperature, the crystal structure (space group, cell, Wyckoff positions with occupancies) and the
+DOI of each. The models are trained on it, so it holds poor conductors as well as good ones.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
     from pymatgen.core.operations import SymmOp
+    from pymatgen.symmetry.groups import SpaceGroup
 
     FloatArray = NDArray[np.float64]
 
@@ -44,10 +45,13 @@ class ConductorSite(_Entry):
 
     label: str = Field(description="Name of the site within the compound, such as Li1")
     wyckoff: str = Field(
-        pattern=r"^\d+[a-zA-Z]$", description="Multiplicity in the conventional cell and letter, such as 2b"
+        pattern=r"^\d+[a-zA-Z]$",
+        description="Multiplicity and letter, such as 2b",
     )
     species: dict[str, float] = Field(description="Element: occupancy, 0 < occupancy <= 1 in sum")
-    xyz: tuple[float, float, float] = Field(description="Fractional coordinates of one representative")
+    xyz: tuple[float, float, float] = Field(
+        description="Fractional coordinates of one representative"
+    )
 
 
 class ConductorLattice(_Entry):
@@ -84,18 +88,24 @@ class Crystal(_Entry):
     def structure(self) -> Structure:
         """The conventional cell (disordered where the crystal is), without oxidation states."""
         from pymatgen.core import Composition, Lattice, Structure
-        from pymatgen.symmetry.groups import SpaceGroup
 
-        number = self.space_group.number
-        operations = SpaceGroup.from_int_number(number).symmetry_ops
+        operations = _space_group(self.space_group.number).symmetry_ops
         return Structure.from_spacegroup(
-            number,
+            self.space_group.number,
             Lattice.from_parameters(*self.lattice.model_dump().values()),
             [Composition(site.species) for site in self.sites],
             [_on_position(np.array(site.xyz), operations) for site in self.sites],
             labels=[site.label for site in self.sites],
             tol=_MERGE_TOLERANCE,
         )
+
+
+@cache
+def _space_group(number: int) -> SpaceGroup:
+    """Pymatgen's space group, kept: it makes the operations anew (1 s for Fm-3m) once forgotten."""
+    from pymatgen.symmetry.groups import SpaceGroup
+
+    return SpaceGroup.from_int_number(number)
 
 
 def _on_position(xyz: FloatArray, operations: Iterable[SymmOp]) -> FloatArray:
@@ -136,7 +146,7 @@ class Conductor(Crystal):
         default=None, pattern=DOI_PATTERN, description="Source of the structure, if a paper"
     )
     structure_source: str | None = Field(
-        default=None, description="Source of the structure, if a database entry"
+        default=None, description="Source of the structure, if there is no DOI to cite for it"
     )
     band_gap: float | None = Field(default=None, ge=0, description="Band gap (PBE), eV")
     band_gap_source: str | None = Field(
@@ -165,8 +175,7 @@ def _table() -> dict[str, Conductor]:
     import yaml
 
     text = (files("sse_flows.structures") / "conductors.yaml").read_text(encoding="utf-8")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    conductors = [Conductor.model_validate(entry) for entry in yaml.load(text, Loader=loader)]
+    conductors = [Conductor.model_validate(entry) for entry in yaml.safe_load(text)]
     return {conductor.id: conductor for conductor in conductors}
 
 

@@ -258,6 +258,18 @@ def test_the_mesh_is_converged(kyoto, mp_id):
     coarse, fine = run(kyoto(mp_id)), run(kyoto(mp_id), mesh_length=120)
     assert coarse.entropy == pytest.approx(fine.entropy, rel=5e-3)
     assert coarse.band_center == pytest.approx(fine.band_center, rel=5e-3)
+    shares = [share_below_30(dynamics) for dynamics in (coarse, fine)]
+    assert shares[0] == pytest.approx(shares[1], rel=5e-3)
+
+
+def share_below_30(dynamics: LatticeDynamics) -> list[float]:
+    """Low-energy share of Li, of the other species, and of their overlap."""
+    grid = np.array(dynamics.energies)
+    window = (grid > 0) & (grid <= 30)
+    other = next(s for s in dynamics.band_center if s not in ("Li", "total"))
+    parts = [summed(dynamics, symbol)[window] for symbol in ("Li", other)]
+    whole = np.array(dynamics.projected_dos).sum(axis=0)[window].sum()
+    return [float(part.sum() / whole) for part in (*parts, np.minimum(*parts))]
 
 
 def test_force_constants_obey_the_acoustic_sum_rule(kyoto):
