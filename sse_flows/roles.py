@@ -207,7 +207,7 @@ def _occurrences() -> dict[Species, float]:
 @cache
 def _scored_states(symbol: str) -> dict[float, float]:
     """Log of the share of each oxidation state of an element, the likeliest first."""
-    element = Element("H") if symbol in {"D", "T"} else Element(symbol)
+    element = Element(symbol)
     table = _occurrences()
     listed = element.icsd_oxidation_states or element.common_oxidation_states
     counts = {float(q): 1.0 + table.get(Species(element.symbol, q), 0) for q in listed if q}
@@ -220,7 +220,7 @@ def _scored_states(symbol: str) -> dict[float, float]:
 
 
 def _electronegativity(symbol: str) -> float:
-    value = Element("H" if symbol in {"D", "T"} else symbol).X
+    value = Element(symbol).X
     return 0.0 if math.isnan(value) else float(value)
 
 

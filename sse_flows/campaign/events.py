@@ -54,9 +54,11 @@ class EventLog:
 
     def _append(self, event: dict[str, Any]) -> None:
         event = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **event}
+        # a line cut short by a kill must not swallow the first one of the next run
+        begin = "\n" if event["state"] == "start" else ""
         try:
             with self.path.open("a") as file:
-                file.write(json.dumps(event) + "\n")
+                file.write(begin + json.dumps(event) + "\n")
         except OSError as error:
             raise SSEError(
                 f"cannot write to {self.path}: {error.strerror}",

@@ -160,7 +160,7 @@ class _Builder:
 
         phonons = self.manifest.phonons
         limits = self.manifest.ordering
-        structure, charges = without_charges(compound.structure)
+        structure, charges = without_charges(compound.approximant or compound.structure)
         order = order_structure(structure, charges, limits.max_atoms, limits.timeout)
         relax = self._relax_maker().make(order.output["structure"])
         maker = LatticeDynamicsMaker(
@@ -246,7 +246,7 @@ class _Builder:
         plan = Plan(
             name=self.manifest.name,
             roles=self.pool.roles,
-            jobs={id_: {} for id_ in self.pool.compounds},
+            jobs={id_: dict.fromkeys(STAGES, "") for id_ in self.pool.compounds},
             failures=self.pool.failures,
         )
         for job, _ in flow.iterflow():

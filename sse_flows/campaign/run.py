@@ -22,7 +22,7 @@ from jobflow import Flow, JobStore
 from monty.json import MontyDecoder, MontyEncoder
 
 from sse_flows.campaign.events import EventLog
-from sse_flows.campaign.graph import DONE, FAILED, RUNNING, Graph, Node
+from sse_flows.campaign.graph import DONE, FAILED, RUNNING, WAITING, Graph, Node
 from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.worker import THREAD_VARIABLES, Outcome, prepare_worker, run_job
 from sse_flows.errors import SSEError
@@ -102,12 +102,17 @@ class LocalRunner:
                     node.state, skipped = DONE, True
                     self.events.write(node, "found")
                     self.watch(graph, node)
-                elif len(running) < self.processes:
+                elif self._may_start(node, running):
                     pool = pool or self._pool()
                     running[self._start(pool, node)] = node
                     self.watch(graph, node)
             if not skipped:
                 return pool
+
+    def _may_start(self, node: Node, running: dict[Future, Node]) -> bool:
+        """Whether a worker is free; what ran when one died runs alone, to tell which job did it."""
+        suspects = [other for other in (node, *running.values()) if other.key in self._crashes]
+        return not running if suspects else len(running) < self.processes
 
     def _pool(self) -> ProcessPoolExecutor:
         for variable in THREAD_VARIABLES:  # before NumPy and torch are imported in the workers
@@ -128,22 +133,31 @@ class LocalRunner:
 
     def _collect(self, graph: Graph, running: dict[Future, Node], done: set[Future]) -> bool:
         """Take in what finished; False if the pool of workers broke."""
+        lost = self._take_in(graph, running, done)
+        if lost:  # a pool that broke ends all that it runs, some of it well
+            lost += self._take_in(graph, running, set(running))
+        for node in lost:
+            self._crashed(node)
+            self.watch(graph, node)
+        return not lost
+
+    def _take_in(self, graph: Graph, running: dict[Future, Node], done: set[Future]) -> list[Node]:
+        """Take in the results; returns the jobs that have none since a worker died."""
+        lost = []
         for future in done:
             node = running.pop(future)
             try:
                 self._finish(graph, node, future.result())
             except BrokenProcessPool:
-                for lost in [node, *running.values()]:
-                    self._crashed(lost)
-                running.clear()
-                return False
-            self.watch(graph, node)
-        return True
+                lost.append(node)
+            else:
+                self.watch(graph, node)
+        return lost
 
     def _crashed(self, node: Node) -> None:
         self._crashes[node.key] = self._crashes.get(node.key, 0) + 1
         if self._crashes[node.key] < MAX_CRASHES:
-            node.state = "waiting"
+            node.state = WAITING
             return
         node.state, node.reason = FAILED, "a worker process died, perhaps for want of memory"
         self.events.write(node, FAILED, mend="Lower phonons.max_atoms or use fewer processes")
@@ -230,7 +244,7 @@ def is_running(folder: Path) -> bool:
         with (folder / LOCK_FILE).open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return False
-    except FileNotFoundError:
-        return False
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # no such folder, or one that belongs to someone else
+        return False

@@ -42,16 +42,13 @@ def describe(
 
     Parameters
     ----------
-    compound
-        Its record: roles, disorder, conductivity, and what its source knows of gap and energies.
-    dynamics
-        Its lattice dynamics.
+    compound, dynamics
+        Its record (disorder, conductivity, what its source knows) and its lattice dynamics.
     structure
         Cell for the static descriptors; by default the primitive cell of `dynamics`.
-    formation_energy, formation_energy_source
-        Heat of formation, eV/atom, in place of the compound's own, and where it came from.
-    band_gap, band_gap_source
-        Band gap, eV, in place of the compound's own, and where it came from.
+    formation_energy, formation_energy_source, band_gap, band_gap_source
+        Heat of formation, eV/atom, and band gap, eV, in place of the compound's own, and where
+        they came from.
     roles
         Mobile ion and anions, if they are known already.
     oxidation_states
@@ -86,10 +83,21 @@ def describe(
         ),
         **_disorder_values(compound),
     }
+    return _document(compound, dynamics, parts, values, given)
+
+
+def _document(
+    compound: Compound,
+    dynamics: LatticeDynamics,
+    roles: Roles,
+    values: Mapping[str, float | None],
+    given: Mapping[str, tuple[float | None, str | None]],
+) -> DescriptorSet:
+    """The values with what a reader needs beside them."""
     return DescriptorSet(
         compound_id=compound.compound_id,
         formula=compound.formula,
-        mobile_ion=parts.mobile,
+        mobile_ion=roles.mobile,
         values={name: values[name] for name in DESCRIPTORS},
         missing=_missing(values),
         conductivity=compound.conductivity,
@@ -98,7 +106,7 @@ def describe(
         family=compound.family,
         method=dynamics.method,
         flags=_flags(compound, dynamics, values),
-        provenance=_provenance(compound, dynamics, parts, given),
+        provenance=_provenance(compound, dynamics, roles, given),
     )
 
 

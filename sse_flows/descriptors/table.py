@@ -1,7 +1,8 @@
-"""Descriptor documents as a table, and the table from a CSV file again."""
+"""Descriptor documents as a table, and documents and tables back from a CSV file."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,10 +76,58 @@ def read_descriptor_csv(path: str | Path) -> pd.DataFrame:
     return _typed(table.set_index("compound_id").reindex(columns=list(COLUMNS)))
 
 
+def descriptor_sets(table: pd.DataFrame) -> list[DescriptorSet]:
+    """Documents of the rows of a table, the way back from :func:`descriptor_table`.
+
+    Flags and provenance are not in a table; a missing value is said to be empty in it.
+
+    Raises
+    ------
+    SSEError
+        If a row has no formula or no mobile ion.
+    """
+    return [_document(str(name), row) for name, row in table.iterrows()]
+
+
+def _document(compound_id: str, row: pd.Series) -> DescriptorSet:
+    """One row as a document."""
+    text = {name: _text(row[name]) for name in (*LABELS, "method")}
+    lost = [name for name in ("formula", "mobile_ion") if text[name] is None]
+    if lost:
+        raise SSEError(
+            f"the table has no {' and no '.join(lost)}",
+            compound=compound_id,
+            mend="Fill in the column",
+        )
+    values = {name: _number(row[name]) for name in DESCRIPTORS}
+    conductivity, log = _number(row["conductivity"]), _number(row["log10_conductivity"])
+    if conductivity is None and log is not None:
+        conductivity = 10.0**log
+    return DescriptorSet(
+        compound_id=compound_id,
+        formula=str(text["formula"]),
+        mobile_ion=str(text["mobile_ion"]),
+        family=text["family"],
+        values=values,
+        missing={n: "empty in the table" for n, value in values.items() if value is None},
+        conductivity=conductivity,
+        energy_above_hull=_number(row["energy_above_hull"]),
+        method=text["method"] or "not stated in the table",
+    )
+
+
+def _number(value: float) -> float | None:
+    """None for NaN."""
+    return None if math.isnan(value) else float(value)
+
+
+def _text(value: object) -> str | None:
+    """None for what pandas puts where there is no text: None or NaN."""
+    return value if isinstance(value, str) and value else None
+
+
 def _row(one: DescriptorSet) -> dict[str, object]:
     """Fields of the document by column name."""
-    import math
-
     log = None if one.conductivity is None else math.log10(one.conductivity)
     return {
         **one.model_dump(include={"compound_id", *LABELS, "conductivity", "energy_above_hull"}),

@@ -31,8 +31,8 @@ class ApplicabilityDomain(BaseEstimator):
     quantile : float
         Share of the training compounds that lie within `threshold_` of their nearest neighbour.
     floor : float
-        Smallest `threshold_`: one column of a few discrete values (a flag, a disorder that is mostly
-        zero) has distances of zero, and a compound between two values is not far from either.
+        Smallest `threshold_`: one column of a few discrete values (a flag, a disorder that is zero
+        for most) has distances of zero, and a compound between two values is not far from either.
 
     Attributes
     ----------

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import skops.io
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree._tree import Tree
 from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -80,6 +84,7 @@ def from_bytes(data: bytes, *, expected_hash: str | None = None) -> FittedModels
             mend="The file is damaged or was written by another version: train again",
         ) from error
     fitted = _checked(content)
+    _check_steps(fitted)
     _check_trees(fitted.regressor)
     return fitted
 
@@ -104,6 +109,24 @@ def _checked(content: object) -> FittedModels:
         f"the file holds {type(content).__name__}, not a classifier, a regressor and their domains",
         mend="Give the folder that save_models wrote",
     )
+
+
+def _check_steps(fitted: FittedModels) -> None:
+    """Refuse steps of other types, whose trees `_check_trees` would not see."""
+    scaling = (SimpleImputer, StandardScaler)
+    for pipeline, kinds in (
+        (fitted.classifier.pipeline_, (*scaling, LogisticRegression)),
+        (fitted.regressor.pipeline_, (SimpleImputer, RandomForestRegressor)),
+        (fitted.classifier_domain.scaling_, scaling),
+        (fitted.regressor_domain.scaling_, scaling),
+    ):
+        found = tuple(type(step) for _, step in pipeline.steps)
+        if found != kinds:
+            raise SSEError(
+                f"a model's steps are {[kind.__name__ for kind in found]}, "
+                f"not {[kind.__name__ for kind in kinds]}",
+                mend="The file is damaged or forged: train again",
+            )
 
 
 def _check_trees(regressor: ConductivityForest) -> None:

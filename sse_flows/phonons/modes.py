@@ -78,38 +78,21 @@ def lattice_dynamics(
 
     Parameters
     ----------
-    unitcell
-        Ordered cell from which the supercell was made, Å.
-    supercell_matrix
-        Supercell in terms of `unitcell`.
+    unitcell, supercell_matrix
+        Ordered cell, Å, and the supercell in terms of it.
     force_constants
         Full (n_supercell, n_supercell, 3, 3) or compact (n_primitive, n_supercell, 3, 3), eV/Å^2.
-    compound_id
-        Id of the compound, named in errors.
-    method
-        What gave the forces, e.g. ``"SevenNet-0 (sevenn 0.13.0)"``.
+    compound_id, method, energy_per_atom, provenance
+        Fields of the document, the energy in eV/atom; errors name the compound.
     primitive_matrix
         Primitive cell in terms of `unitcell`; None or ``"auto"`` lets spglib find it. Compact
         force constants need the one they were made with.
     born, dielectric
         Born charges (n_primitive or n_unitcell, 3, 3), e, and dielectric tensor (3, 3).
-    mesh_length
-        Density of the Γ-centred q mesh, Å.
-    mesh
-        Mesh (3,) in place of `mesh_length`.
-    energy_per_atom
-        Total energy, eV/atom, kept in the document.
-    provenance
-        Job ids, versions and files, kept in the document.
-    with_bands
-        Whether to compute the band structure along the path of high symmetry.
-    symprec
-        Tolerance of the symmetry search, Å.
-
-    Returns
-    -------
-    LatticeDynamics
-        The document that the descriptors read.
+    mesh_length, mesh
+        Density of the Γ-centred q mesh, Å, or the mesh (3,) itself.
+    with_bands, symprec
+        Whether to compute bands along the path of high symmetry; tolerance for symmetry, Å.
 
     Raises
     ------
@@ -126,21 +109,28 @@ def lattice_dynamics(
         compound_id=compound_id,
         symprec=symprec,
     )
+    given = {"compound_id": compound_id, "method": method, "energy_per_atom": energy_per_atom}
+    history = _provenance(force_constants, provenance)
+    density = mesh_length if mesh is None else mesh
+    return _document(phonon, density, with_bands, {**given, "provenance": history})
+
+
+def _document(
+    phonon: Phonopy, density: float | ArrayLike, with_bands: bool, given: dict
+) -> LatticeDynamics:
+    """Everything that follows from the force constants, and the `given` fields."""
     symmetry = adapter.primitive_symmetry(phonon)
-    numbers = (
-        adapter.mesh_of_length(phonon, mesh_length, symmetry) if mesh is None else np.array(mesh)
+    numbers = np.array(
+        density if np.ndim(density) else adapter.mesh_of_length(phonon, float(density), symmetry)  # type: ignore[arg-type]
     )
     modes = mesh_modes(phonon, numbers, symmetry)
     return LatticeDynamics(
-        compound_id=compound_id,
-        **_crystal_fields(phonon, unitcell),
+        **given,
+        **_crystal_fields(phonon),
         **_mode_fields(phonon, modes, list(phonon.primitive.symbols)),
         mesh=[int(n) for n in numbers],
         temperature=TEMPERATURE,
         band_structure=band_structure(phonon) if with_bands else None,
-        energy_per_atom=energy_per_atom,
-        method=method,
-        provenance=_provenance(force_constants, provenance),
     )
 
 
@@ -198,14 +188,15 @@ def _mode_fields(phonon: Phonopy, modes: Modes, species: list[str]) -> dict:
     }
 
 
-def _crystal_fields(phonon: Phonopy, unitcell: Structure) -> dict:
+def _crystal_fields(phonon: Phonopy) -> dict:
     """Fields of the document that describe the crystal and its force constants."""
     nac = phonon.nac_params or {}
     constants = phonon.force_constants
     assert constants is not None
+    primitive = adapter.pymatgen_structure(phonon.primitive)
     return {
-        "formula": unitcell.composition.reduced_formula,
-        "primitive": adapter.pymatgen_structure(phonon.primitive),
+        "formula": primitive.composition.reduced_formula,
+        "primitive": primitive,
         "unitcell": adapter.pymatgen_structure(phonon.unitcell),
         "supercell_matrix": np.asarray(phonon.supercell_matrix).tolist(),
         "primitive_matrix": np.asarray(phonon.primitive_matrix).tolist(),

@@ -46,50 +46,38 @@ def phonopy_from_force_constants(
 ) -> Phonopy:
     """Make phonopy's object with compact, symmetrised force constants.
 
+    The force constants are made symmetric under permutation of the two atoms and free of drift
+    (acoustic sum rule) by phonopy's alternating projections. With Born charges the non-analytic
+    term is that of X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997).
+
     Parameters
     ----------
-    unitcell
-        Ordered cell from which the supercell was made. Site properties (magnetic moments) are
-        ignored: lattice dynamics has the symmetry of the nuclei.
-    supercell_matrix
-        Supercell in terms of `unitcell`, one integer, (3,) or (3, 3).
+    unitcell, supercell_matrix
+        Ordered cell, Å (magnetic moments are ignored), and the supercell in terms of it: one
+        integer, (3,) or (3, 3).
     force_constants
         (n_supercell, n_supercell, 3, 3) or (n_primitive, n_supercell, 3, 3), eV/Å^2.
     primitive_matrix
-        `primitive` in terms of `unitcell`; ``"auto"`` or None lets spglib find it.
+        Primitive cell in terms of `unitcell`; ``"auto"`` or None lets spglib find it.
     born, dielectric
-        Born charges of the primitive or the unit cell (n, 3, 3), e, and dielectric tensor (3, 3).
-        Both or neither; with them the non-analytic term is that of Gonze and Lee.
-    compound_id
-        Named in errors.
-    symprec
-        Tolerance of the symmetry search, Å.
+        Born charges of the primitive or the unit cell (n, 3, 3), e, and dielectric tensor (3, 3);
+        both or neither.
+    compound_id, symprec
+        Named in errors; tolerance of the symmetry search, Å.
     supercell_symmetry
         Whether phonopy should search the symmetry of the supercell as well. Nothing here needs
         it, and for a small crystal it costs more than all of the modes.
-
-    Returns
-    -------
-    Phonopy
-        Ready for its dynamical matrices.
 
     Raises
     ------
     SSEError
         For a disordered cell, force constants of the wrong shape or with NaN, or Born charges
         that do not fit the cell.
-
-    Notes
-    -----
-    The force constants are made symmetric under permutation of the two atoms and free of drift
-    (acoustic sum rule) by phonopy's alternating projections; the non-analytic term follows
-    X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997).
     """
     from phonopy import Phonopy
 
-    cell = phonopy_atoms(unitcell, compound_id)
     phonon = Phonopy(
-        cell,
+        phonopy_atoms(unitcell, compound_id),
         _as_matrix(supercell_matrix),
         primitive_matrix="auto" if primitive_matrix is None else primitive_matrix,  # type: ignore[arg-type]
         symprec=symprec,
@@ -97,14 +85,8 @@ def phonopy_from_force_constants(
     )
     phonon.force_constants = _checked(force_constants, phonon, compound_id)
     phonon.symmetrize_force_constants(level=SYMMETRISATION_CYCLES, show_drift=False)
-    if born is not None and dielectric is not None:
+    if born is not None or dielectric is not None:
         phonon.nac_params = _nac_parameters(phonon, born, dielectric, compound_id)
-    elif born is not None or dielectric is not None:
-        raise SSEError(
-            "Born charges and the dielectric tensor are needed together",
-            compound=compound_id,
-            mend="Give both, or neither for phonons without the non-analytic term",
-        )
     return phonon
 
 
@@ -318,11 +300,20 @@ def _checked(
 
 
 def _nac_parameters(
-    phonon: Phonopy, born: ArrayLike, dielectric: ArrayLike, compound_id: str | None
+    phonon: Phonopy,
+    born: ArrayLike | None,
+    dielectric: ArrayLike | None,
+    compound_id: str | None,
 ) -> dict:
     """Symmetrised Born charges (their sum made zero) and dielectric tensor."""
     from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
 
+    if born is None or dielectric is None:
+        raise SSEError(
+            "Born charges and the dielectric tensor are needed together",
+            compound=compound_id,
+            mend="Give both, or neither for phonons without the non-analytic term",
+        )
     charges, epsilon = np.array(born, dtype=float), np.array(dielectric, dtype=float)
     for cell in (phonon.primitive, phonon.unitcell):
         if charges.shape == (len(cell), 3, 3) and epsilon.shape == (3, 3):

@@ -50,7 +50,9 @@ def phonon_figure(dynamics: LatticeDynamics, mobile_ion: str, *, key: str = "0")
     ylim = energy_limits(dynamics)
     projected = element_dos(dynamics)
     peak = max([float(np.max(g, initial=0.0)) for g in projected.values()], default=0.0)
-    total = np.sum(list(projected.values()), axis=0) if projected else np.zeros(0)
+    total = (
+        np.sum(list(projected.values()), axis=0) if projected else np.zeros(len(dynamics.energies))
+    )
     peak = max(peak, float(np.max(total, initial=0.0))) * 1.06 or 1.0
     height = _BOTTOM - _TOP
     dos = Panel(_DOS_LEFT, _TOP, _RIGHT - _DOS_LEFT, height, (0.0, peak), ylim)

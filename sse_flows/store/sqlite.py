@@ -11,13 +11,14 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import bson
 from maggma.core import Store
 from mongomock.filtering import filter_applies, resolve_sort_key
-from pydash import get, has, set_, unset
+from pydash import get, has, set_
 
 from sse_flows.errors import SSEError
 
@@ -129,8 +130,7 @@ class SqliteStore(Store):
 
     def ensure_index(self, key: str, unique: bool = False) -> bool:
         """Make queries by a scalar field quick; True when the index is there."""
-        with self._collection as db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             self._add_index(key, unique)
         if key not in self.indexes:
             self.indexes.append(key)
@@ -164,12 +164,18 @@ class SqliteStore(Store):
     def update(self, docs: list[dict] | dict, key: list | str | None = None) -> None:
         """Insert documents, or replace those with the same key, in one transaction."""
         fields = [key or self.key] if isinstance(key, str | None) else list(key)
+        with self._transaction():
+            for doc in docs if isinstance(docs, list) else [docs]:
+                same = {field: get(doc, field) for field in fields}
+                self._write({k: v for k, v in doc.items() if k != "_id"}, same)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is written within, or nothing of it."""
         try:
             with self._collection as db:
                 db.execute("BEGIN IMMEDIATE")
-                for doc in docs if isinstance(docs, list) else [docs]:
-                    same = {field: get(doc, field) for field in fields}
-                    self._write({k: v for k, v in doc.items() if k != "_id"}, same)
+                yield db
         except (OSError, sqlite3.DatabaseError) as error:
             raise store_error(self.path, error) from error
 
@@ -186,8 +192,7 @@ class SqliteStore(Store):
 
     def remove_docs(self, criteria: dict) -> None:
         """Remove the documents that match."""
-        with self._collection as db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._transaction() as db:
             ids = [(row_id,) for row_id, _ in self._matching(criteria)]
             db.executemany(f"DELETE FROM {self._table} WHERE id = ?", ids)
 
@@ -202,14 +207,15 @@ class SqliteStore(Store):
     ) -> Iterator[tuple[dict, list[dict]]]:
         """Group documents by the values of some fields."""
         fields = [keys] if isinstance(keys, str) else list(keys)
-        groups: dict[tuple, list[dict]] = {}
+        groups: dict[bytes, list[dict]] = {}
         for doc in self.query(criteria, None, sort, skip, limit):
             if all(has(doc, field) for field in fields):
-                groups.setdefault(tuple(get(doc, field) for field in fields), []).append(doc)
-        for values, members in groups.items():
+                values = bson.encode({"values": [get(doc, field) for field in fields]})
+                groups.setdefault(values, []).append(doc)
+        for members in groups.values():
             head: dict = {}
-            for field, value in zip(fields, values, strict=True):
-                set_(head, field, value)
+            for field in fields:
+                set_(head, field, get(members[0], field))
             yield head, [_project(doc, properties) for doc in members]
 
     def _matching(self, criteria: dict | None) -> Iterator[tuple[int, dict]]:
@@ -217,7 +223,10 @@ class SqliteStore(Store):
         clauses, values = _narrow(criteria or {}, self.indexes)
         where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
         sql = f"SELECT id, body FROM {self._table}{where} ORDER BY id"
-        rows = self._collection.execute(sql, values).fetchall()
+        try:
+            rows = self._collection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise store_error(self.path, error) from error
         for row_id, body in rows:
             doc = _decode(body)
             if not criteria or filter_applies(criteria, doc):
@@ -259,6 +268,10 @@ def _decode(body: bytes) -> dict:
 
 def _scalar(doc: dict, field: str) -> str | int | float | None:
     value = get(doc, field)
+    parts = field.split(".")
+    if value is None:  # a field within an array is many values, of which a column holds none
+        heads = (get(doc, parts[:depth]) for depth in range(1, len(parts)))
+        value = next((head for head in heads if isinstance(head, list)), None)
     if value is not None and not isinstance(value, _SCALARS):
         raise ValueError(f"field {field!r} is indexed and must be a scalar, not {type(value)}")
     return value
@@ -279,15 +292,29 @@ def _narrow(criteria: dict, indexes: Sequence[str]) -> tuple[list[str], list]:
 
 
 def _project(doc: dict, properties: dict | list | None) -> dict:
-    """Keep (or, with zeros, drop) the named fields."""
+    """Keep (or, with zeros, drop) the named fields, as MongoDB does, within arrays too."""
     if not properties:
         return doc
-    if isinstance(properties, dict) and not any(properties.values()):
-        for field in properties:
-            unset(doc, field)
-        return doc
-    kept: dict = {}
-    for field in properties:
-        if has(doc, field):
-            set_(kept, field, get(doc, field))
-    return kept
+    wanted = properties if isinstance(properties, dict) else dict.fromkeys(properties, 1)
+    keep = any(wanted.values())
+    tree: dict = {}
+    for field in wanted:
+        node = tree
+        for part in field.split(".") if bool(wanted[field]) is keep else ():
+            node = node.setdefault(part, {})
+    return _pruned(doc, tree, keep)
+
+
+def _pruned(value: Any, tree: dict, keep: bool) -> Any:
+    if isinstance(value, list):
+        return [_pruned(v, tree, keep) for v in value if not keep or isinstance(v, dict | list)]
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for name, child in value.items():
+        below = tree.get(name)
+        if below and isinstance(child, dict | list):
+            found[name] = _pruned(child, below, keep)
+        elif (below == {}) is keep:
+            found[name] = child
+    return found

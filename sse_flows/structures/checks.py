@@ -74,6 +74,7 @@ def make_compound(
             formula=record.structure.composition.reduced_formula,
             mobile_ion=roles.mobile,
             structure=record.structure,
+            approximant=record.approximant,
             disorder=site_disorder(tidy(record.structure), roles),
             source=record.source or source,
             warnings=record.warnings,

@@ -18,8 +18,9 @@ class Disorder(BaseModel):
 class Compound(BaseModel):
     """A crystal, where it came from, and the properties its source knows.
 
-    ``structure`` is the crystal as measured and may hold partial occupancies; ``ordered`` is the
-    cell that calculations use. ``disorder`` is measured on the former.
+    ``structure`` is the crystal as measured and may hold partial occupancies. Calculations use
+    ``approximant`` where the source names one, else what ordering makes of ``structure``.
+    ``disorder`` is always that of the former.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -28,7 +29,9 @@ class Compound(BaseModel):
     formula: str = Field(description="Reduced chemical formula")
     mobile_ion: str = Field(description="Element symbol of the mobile ion")
     structure: Structure = Field(description="Crystal as given, possibly disordered (Å)")
-    ordered: Structure | None = Field(None, description="Ordered cell used for calculations (Å)")
+    approximant: Structure | None = Field(
+        None, description="Simpler crystal that calculations use in place of `structure` (Å)"
+    )
     disorder: Disorder = Field(default_factory=Disorder, description="Site disorder of `structure`")
     source: str = Field(description="Where the structure came from: a file, a database id, a DOI")
     family: str | None = Field(None, description="Structural family, e.g. argyrodite")

@@ -15,6 +15,7 @@ _PROPERTIES = (
     ("band_gap", "property_source"),
     ("formation_energy", "property_source"),
     ("energy_above_hull", "property_source"),
+    ("approximant", None),
     ("family", None),
 )
 CONFLICT = 10.0
@@ -45,7 +46,7 @@ def merge_duplicates(
     -------
     list of Compound
         In the order of their first members; those without a duplicate are the same objects.
-        Ordered cells are compared where both have one, else the structures as measured.
+        The structures as measured are compared, with their occupancies.
         Measured conductivities which differ by more than a factor of ten are remarked.
     """
     compounds = list(compounds)
@@ -87,10 +88,7 @@ def _same(first: Compound, second: Compound, matcher: StructureMatcher) -> bool:
 
 
 def _comparable(first: Compound, second: Compound) -> tuple[Structure, Structure]:
-    if first.ordered is not None and second.ordered is not None:
-        pair = (first.ordered.copy(), second.ordered.copy())
-    else:
-        pair = (first.structure.copy(), second.structure.copy())
+    pair = (first.structure.copy(), second.structure.copy())
     for structure in pair:  # one source decorates, another does not
         structure.remove_oxidation_states()
     return pair

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.symmetry.groups import SpaceGroup
 
 from sse_flows.errors import SSEError
 
@@ -120,6 +121,7 @@ def element_structure(symbol: str) -> Structure:
         )
     if entry.lattice is None or entry.space_group is None:
         raise ValueError(f"the table's entry of {symbol} has neither a crystal nor a molecule")
+    _space_group(entry.space_group)
     conventional = Structure.from_spacegroup(
         entry.space_group,
         Lattice.from_parameters(*entry.lattice),
@@ -128,6 +130,12 @@ def element_structure(symbol: str) -> Structure:
         tol=1e-3,
     )
     return conventional.get_primitive_structure()
+
+
+@cache
+def _space_group(number: int) -> SpaceGroup:
+    """Pymatgen's space group with its operations, which it forgets once nobody holds it."""
+    return SpaceGroup.from_int_number(number)
 
 
 def _molecule_coords(molecule: Molecule) -> np.ndarray:

@@ -268,8 +268,10 @@ def _known_conductors(ids: Iterable[str], result: Intake) -> Iterator[Conductor]
 
 def _conductor_record(conductor: Conductor) -> Record:
     structure = conductor.structure
-    if conductor.oxidation_states:
-        structure.add_oxidation_state_by_element(conductor.oxidation_states)
+    approximant = conductor.approximant.structure if conductor.approximant else None
+    for crystal in (structure, approximant):
+        if crystal is not None and conductor.oxidation_states:
+            crystal.add_oxidation_state_by_element(conductor.oxidation_states)
     properties: dict[str, Any] = {
         "family": conductor.family,
         "conductivity": conductor.conductivity,
@@ -288,6 +290,7 @@ def _conductor_record(conductor: Conductor) -> Record:
         {k: v for k, v in properties.items() if v is not None},
         warnings,
         origin,
+        approximant,
     )
 
 

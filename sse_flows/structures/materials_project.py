@@ -64,12 +64,12 @@ def from_materials_project(
         )
     wanted = [ids] if isinstance(ids, str) else list(ids or [])
     key = api_key or os.environ.get("MP_API_KEY", "")
-    client = rester or _client()
     if not key and rester is None:
         raise SSEError(
             "the Materials Project asks for a key",
             mend="Set MP_API_KEY to the key from https://materialsproject.org/api",
         )
+    client = rester or _client()
     documents: list[Mapping[str, Any]] = []
     for query in _queries(wanted, chemsys, energy_above_hull_max):
         documents += _ask(client, key, query)

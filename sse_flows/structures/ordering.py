@@ -102,13 +102,7 @@ def order(
     clean = tidy(structure)
     states = dict(oxidation_states(structure) if charges is None else charges)
     cell = primitive_cell(clean)
-    if cell.composition.num_atoms > max_atoms + 0.5:
-        raise SSEError(
-            f"the primitive cell has {cell.composition.num_atoms:.0f} atoms, "
-            f"more than max_atoms={max_atoms}",
-            compound=compound_id,
-            mend="Raise max_atoms or give a smaller ordered cell",
-        )
+    _refuse_large(cell, max_atoms, compound_id)
     if cell.is_ordered:
         return Ordering(cell)
     orbits = partial_orbits(cell, _SYMPREC)
@@ -299,6 +293,16 @@ def _orbit_labels(permutations: list[np.ndarray]) -> tuple[int, ...]:
                     stack.append(image)
         count += 1
     return tuple(label.tolist())
+
+
+def _refuse_large(cell: Structure, max_atoms: int, compound_id: str | None) -> None:
+    if cell.composition.num_atoms > max_atoms + 0.5:
+        raise SSEError(
+            f"the primitive cell has {cell.composition.num_atoms:.0f} atoms, "
+            f"more than max_atoms={max_atoms}",
+            compound=compound_id,
+            mend="Raise max_atoms or give a smaller ordered cell",
+        )
 
 
 def _refuse_overlaps(ordered: Structure, compound_id: str | None) -> None:

@@ -17,12 +17,14 @@ from functools import cache
 
 import numpy as np
 from pymatgen.analysis.ewald import EwaldSummation
-from pymatgen.core import Structure
+from pymatgen.core import Element, Structure
 
 OVERLAP_PENALTY = 100.0
 """Energy (eV) of a pair of atoms on positions too close to each other."""
 SAME_SIGN_LIMIT = 1.5
-"""Shortest distance (Å) of two ions of the same sign: shorter than any but bonded nonmetals."""
+"""Shortest distance (Å) of two ions of the same sign: bonded nonmetals may come this near."""
+METAL_LIMIT = 2.0
+"""Shortest distance (Å) of two metal ions."""
 UNLIKE_LIMIT = 1.1
 """Shortest distance (Å) of a cation and an anion; 0.8 where hydrogen is one of them."""
 _EXACT_LIMIT = 20_000
@@ -126,9 +128,12 @@ def _overlaps(
     coords = cell.frac_coords[list(positions)]
     distance = cell.lattice.get_all_distances(coords, coords)
     sign = np.sign([np.mean([charges[sp.symbol] for sp in cell[i].species]) for i in positions])
-    hydrogen = np.array([any(sp.symbol in {"H", "D"} for sp in cell[i].species) for i in positions])
+    hosts = [[Element(sp.symbol) for sp in cell[i].species] for i in positions]
+    hydrogen = np.array([any(el.symbol == "H" for el in els) for els in hosts])
+    metal = np.array([all(el.is_metal for el in els) for els in hosts])
     unlike = np.where(np.logical_or.outer(hydrogen, hydrogen), 0.8, UNLIKE_LIMIT)
-    limit = np.where(np.equal.outer(sign, sign), SAME_SIGN_LIMIT, unlike)
+    alike = np.where(np.logical_and.outer(metal, metal), METAL_LIMIT, SAME_SIGN_LIMIT)
+    limit = np.where(np.equal.outer(sign, sign), alike, unlike)
     penalty = np.where(distance < limit, OVERLAP_PENALTY * (1 + limit - distance), 0.0)
     np.fill_diagonal(penalty, 0.0)
     return penalty / 2  # both (i, j) and (j, i) are summed

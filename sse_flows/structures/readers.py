@@ -19,7 +19,7 @@ from sse_flows.errors import SSEError
 PROPERTIES = ("band_gap", "formation_energy", "energy_above_hull", "conductivity")
 """Properties that a JSON record may carry, in eV, eV/atom, eV/atom and S/cm."""
 _TEXTS = ("conductivity_source", "property_source", "family")
-_ISOTOPES = {"D": "H", "T": "H"}
+_ISOTOPES = {"D", "T"}
 _OCCUPANCY_TOLERANCE = 1.02
 _HARMLESS = ("fractional coordinates rounded",)
 
@@ -40,6 +40,8 @@ class Record:
         What the parser remarked.
     source
         Where the structure came from, if not just the file.
+    approximant
+        Simpler crystal to calculate with, if the source names one.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Record:
     properties: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     source: str | None = None
+    approximant: Structure | None = None
 
 
 def read_records(path: Path) -> Iterator[Record | SSEError]:
@@ -179,16 +182,12 @@ def _plain_species(entries: Any) -> dict[Any, Any]:
 
 def _without_isotopes(record: Record) -> Record:
     """Deuterium is hydrogen: what is calculated is the compound of natural hydrogen."""
-    symbols = {el.symbol for el in record.structure.composition.elements}
-    for isotope in symbols & _ISOTOPES.keys():
-        record.structure.replace_species(
-            {sp: _renamed(sp) for sp in record.structure.composition.elements}
-        )
-        record.warnings.append(f"{isotope} was read as H")
+    species = record.structure.composition.elements
+    isotopes = {sp: getattr(sp, "element", sp).name for sp in species}
+    isotopes = {sp: name for sp, name in isotopes.items() if name in _ISOTOPES}
+    for sp, name in isotopes.items():
+        state = getattr(sp, "oxi_state", None)
+        hydrogen = Element("H") if state is None else Species("H", state)
+        record.structure.replace_species({sp: hydrogen})
+        record.warnings.append(f"{name} was read as H")
     return record
-
-
-def _renamed(species: Any) -> Any:
-    symbol = _ISOTOPES.get(species.symbol, species.symbol)
-    state = getattr(species, "oxi_state", None)
-    return Element(symbol) if state is None else Species(symbol, state)

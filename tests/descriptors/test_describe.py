@@ -10,6 +10,7 @@ from sse_flows.descriptors.describe import describe
 from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.descriptors.table import (
     COLUMNS,
+    descriptor_sets,
     descriptor_table,
     read_descriptor_csv,
     write_descriptor_csv,
@@ -111,6 +112,20 @@ def test_csv_gives_the_table_back(table, tmp_path):
     path = tmp_path / "descriptors.csv"
     write_descriptor_csv(table, path)
     pd.testing.assert_frame_equal(read_descriptor_csv(path), table)
+
+
+def test_documents_come_back_from_the_table(table, compound, dynamics):
+    import pandas as pd
+
+    sets = descriptor_sets(table)
+    pd.testing.assert_frame_equal(descriptor_table(sets), table)
+    original = describe(compound, dynamics)
+    assert sets[0].values == original.values
+    assert sets[1].missing == {"band_gap": "empty in the table"}
+    only_log = table.assign(conductivity=np.nan)
+    assert descriptor_sets(only_log)[0].conductivity == pytest.approx(1e-4)
+    with pytest.raises(SSEError, match="bare: the table has no formula"):
+        descriptor_sets(table.assign(formula=["Li2O", None]))
 
 
 def test_an_empty_table_has_its_columns():

@@ -87,8 +87,8 @@ def test_functions_named_in_a_file_are_refused(models: TrainedModels) -> None:
         from_bytes(forged.getvalue())
 
 
+@pytest.mark.parametrize("value", [10_000, -7])
 @pytest.mark.parametrize("field", ["left_child", "right_child", "feature"])
-@pytest.mark.parametrize("value", [10_000, 0, -7])
 def test_trees_that_point_outside_are_refused(
     models: TrainedModels, field: str, value: int
 ) -> None:
@@ -96,30 +96,18 @@ def test_trees_that_point_outside_are_refused(
     tree = fitted.regressor.pipeline_[-1].estimators_[2].tree_
     state = tree.__getstate__()
     state["nodes"] = state["nodes"].copy()
-    if field == "feature" and value == 0:
-        pytest.skip("column 0 exists")
     state["nodes"][field][0] = value
     tree.__setstate__(state)
     with pytest.raises(SSEError, match="tree 2 of the forest"):
         from_bytes(to_bytes(fitted))
 
 
-def test_tree_that_counts_too_many_nodes_is_refused(models: TrainedModels) -> None:
-    stream = BytesIO(to_bytes(models.fitted()))
-    with zipfile.ZipFile(stream) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    text = members["schema.json"].decode()
-    count = models.fitted().regressor.pipeline_[-1].estimators_[0].tree_.node_count
-    at = text.index('"node_count"')
-    members["schema.json"] = (
-        text[:at] + text[at:].replace(f'"content": "{count}"', '"content": "999999"', 1)
-    ).encode()
-    forged = BytesIO()
-    with zipfile.ZipFile(forged, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    with pytest.raises(SSEError, match="tree 0 of the forest"):
-        from_bytes(forged.getvalue())
+def test_other_steps_are_refused(models: TrainedModels) -> None:
+    fitted = models.fitted()
+    forest = fitted.regressor.pipeline_[-1]
+    fitted.classifier.pipeline_.steps[-1] = ("forest", forest)
+    with pytest.raises(SSEError, match="a model's steps are"):
+        from_bytes(to_bytes(fitted))
 
 
 def test_other_content_is_refused() -> None:
@@ -130,7 +118,7 @@ def test_other_content_is_refused() -> None:
 
 
 def test_incomplete_folders_are_refused(models: TrainedModels, tmp_path: Path) -> None:
-    with pytest.raises(SSEError, match="no models.json"):
+    with pytest.raises(SSEError, match=r"no models\.json"):
         load_models(tmp_path)
     folder = save_models(models, tmp_path / "m")
     data = (folder / "estimators.skops").read_bytes()

@@ -124,7 +124,7 @@ def test_real_conductors(shared_data: Path) -> None:
     table["phonon_band_center_mobile"] = data["li_center_meV"]
     table["phonon_band_center_total"] = data["tot_center_meV"]
     table["conductivity"] = data["sigma_RT_S_cm"]
-    models = train(table[~table.index.duplicated()], n_estimators=50, nested=True)
+    models = train(table[~table.index.duplicated()], n_estimators=10, nested=True)
     assert len(models.training) + len(models.ignored) == table.index.nunique()
     assert len(models.training) >= 50
     assert len(models.dropped) == 28

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 from pymatgen.core import Lattice, Structure
 
 from sse_flows.descriptors.document import DESCRIPTORS, DescriptorSet
@@ -165,7 +168,7 @@ def trained() -> TrainedModels:
         ),
         regressor=RegressorDocument(
             features=list(DESCRIPTORS),
-            importances={name: 1 / 30 for name in DESCRIPTORS},
+            importances=dict.fromkeys(DESCRIPTORS, 1 / 30),
             scores=regression,
             baseline=regression,
         ),
@@ -239,3 +242,21 @@ def report(n: int = 4, *, n_atoms: int = 3, **more: object) -> ReportData:
         "reference_rows": [descriptors("ref-1", "Li3N")],
     }
     return ReportData(**(fields | more))
+
+
+@pytest.fixture(scope="session")
+def make_report() -> Callable[..., ReportData]:
+    """Function that makes a report of so many compounds."""
+    return report
+
+
+@pytest.fixture(scope="session")
+def make_dynamics() -> Callable[..., LatticeDynamics]:
+    """Function that makes lattice dynamics."""
+    return dynamics
+
+
+@pytest.fixture(scope="session")
+def make_entry() -> Callable[..., CompoundReport]:
+    """Function that makes one compound with its documents."""
+    return entry
