@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,3 +22,38 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"reference data not found in {folder}; set SSE_SHARED_DATA to its folder")
     return folder
+
+
+@contextmanager
+def _mounted(folder: Path, options: str) -> Iterator[Path]:
+    """Mount a small file system of its own in a folder; skips where that is not allowed."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("no right to mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True, timeout=20)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Folder on a disk of 600 kB; skipped where nothing can be mounted."""
+    with _mounted(tmp_path / "small", "size=600k") as folder:
+        yield folder
+
+
+@pytest.fixture
+def read_only_folder(tmp_path: Path) -> Iterator[Path]:
+    """Folder that nobody can write to; root by way of a read-only file system."""
+    if os.geteuid() == 0:
+        with _mounted(tmp_path / "read-only", "ro,size=64k") as folder:
+            yield folder
+        return
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    yield folder
+    folder.chmod(0o755)

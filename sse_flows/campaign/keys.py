@@ -60,7 +60,15 @@ def with_content_keys(flow: Flow, keep: frozenset[str] | set[str] = frozenset())
             work = _renamed(_work(jobs[job.uuid]), renamed)
             renamed[job.uuid] = str(uuid.UUID(content_key(work)[:32]))
     text = _UUID.sub(lambda match: renamed.get(match.group(), match.group()), text)
-    return json.loads(text, cls=MontyDecoder)
+    return json.loads(json.dumps(_without_repeats(json.loads(text))), cls=MontyDecoder)
+
+
+def _without_repeats(node: dict) -> dict:
+    """A flow in which no job stands twice at one level, which jobflow refuses."""
+    if "jobs" not in node:
+        return node
+    once = {(child["uuid"], child.get("index")): child for child in reversed(node["jobs"])}
+    return {**node, "jobs": [_without_repeats(child) for child in reversed(once.values())]}
 
 
 def _jobs(node: dict) -> list[dict]:

@@ -8,6 +8,8 @@ phonons at a point that is no minimum mean nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -49,10 +51,31 @@ _RELAX_SYMPREC = 1e-2
 def _shared_calculator(meta: str, options: str) -> Calculator:
     # single-threaded workers and the allocator's setting are worth 25 % of every force call
     keep_freed_memory()
-    calculator = ase_calculator(meta, **json.loads(options))
+    with _quick_loading(meta):
+        calculator = ase_calculator(meta, **json.loads(options))
     if calculator is None:  # pragma: no cover - atomate2 raises first
         raise SSEError(f"atomate2 made no calculator for {meta}")
     return calculator
+
+
+@contextmanager
+def _quick_loading(meta: str) -> Iterator[None]:
+    """Halve the time SevenNet takes to load.
+
+    e3nn searches the best order of every tensor contraction while the model is built; for
+    SevenNet-0 on a CPU the search takes as long as all the rest and the forces are no faster.
+    """
+    if meta != MLFF.SevenNet.value:
+        yield
+        return
+    import e3nn
+
+    before = e3nn.get_optimization_defaults()["optimize_einsums"]
+    e3nn.set_optimization_defaults(optimize_einsums=False)
+    try:
+        yield
+    finally:
+        e3nn.set_optimization_defaults(optimize_einsums=before)
 
 
 class _SharedCalculator:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sse_flows import __version__
 from sse_flows.descriptors.document import DESCRIPTORS
@@ -37,6 +39,8 @@ from sse_flows.models.validation import (
 THRESHOLD = 1e-4
 """S/cm; J. Kim et al. (2024) call a compound superionic above it."""
 FEW_ROWS = 20
+NESTED_ROWS = 3
+"""Rows of each class that a nested leave-one-out needs."""
 
 
 def train(
@@ -80,34 +84,63 @@ def train(
     if not threshold > 0:
         raise SSEError(f"{threshold=} is not positive", mend="Give a conductivity in S/cm")
     rows, ignored = training_rows(table)
-    measured = np.log10(rows["conductivity"].to_numpy())
     superionic = rows["conductivity"].to_numpy() > threshold
     encode_classes(superionic)  # refuse a single class before the long search
-    X = rows[list(DESCRIPTORS)]
-    notes = _notes(superionic, threshold, nested)
-    classifier = BestSubsetLogisticRegression(max_features, penalty).fit(X, superionic)
-    nested = nested and min(superionic.sum(), (~superionic).sum()) >= 3
-    nested_result = classifier.nested_leave_one_out(X, superionic) if nested else None
-    regressor = ConductivityForest(n_estimators, random_state=random_state).fit(X, measured)
-    held_out = leave_one_out(regressor, X, measured).predictions
-    data = to_bytes(_fitted(classifier, regressor, X))
+    classifier = BestSubsetLogisticRegression(max_features, penalty)
+    regressor = ConductivityForest(n_estimators, random_state=random_state)
+    run = _Run.of(rows, superionic, classifier, regressor, nested)
+    data = to_bytes(_fitted(run))
     return TrainedModels(
         threshold=threshold,
         max_features=max_features,
         penalty=penalty,
         n_estimators=n_estimators,
         random_state=random_state,
-        classifier=_classifier_document(classifier, X, superionic, nested_result),
-        regressor=_regressor_document(regressor, measured, held_out),
-        training=_training_rows(rows, superionic, classifier, held_out, nested_result),
+        classifier=_classifier_document(run),
+        regressor=_regressor_document(run),
+        training=_training_rows(run),
         dropped=dict(classifier.dropped_),
         ignored=ignored,
-        notes=notes,
+        notes=_notes(superionic, threshold, nested),
         data_hash=data_hash(rows),
         software=software_versions(),
         estimators=base64.b64encode(data).decode(),
         estimators_hash=fingerprint(data),
     )
+
+
+@dataclass
+class _Run:
+    """Both models fitted, and what they say of each row without it."""
+
+    rows: pd.DataFrame
+    superionic: NDArray[np.bool_]
+    measured: Floats
+    classifier: BestSubsetLogisticRegression
+    regressor: ConductivityForest
+    predicted: Floats
+    nested: tuple[Floats, list[tuple[str, ...]]] | None
+
+    @classmethod
+    def of(
+        cls,
+        rows: pd.DataFrame,
+        superionic: NDArray[np.bool_],
+        classifier: BestSubsetLogisticRegression,
+        regressor: ConductivityForest,
+        nested: bool,
+    ) -> _Run:
+        X, measured = rows[list(DESCRIPTORS)], np.log10(rows["conductivity"].to_numpy())
+        nested = nested and _rarer(superionic) >= NESTED_ROWS
+        return cls(
+            rows,
+            superionic,
+            measured,
+            classifier.fit(X, superionic),
+            regressor.fit(X, measured),
+            leave_one_out(regressor, X, measured).predictions,
+            classifier.nested_leave_one_out(X, superionic) if nested else None,
+        )
 
 
 def software_versions() -> dict[str, str]:
@@ -117,9 +150,13 @@ def software_versions() -> dict[str, str]:
     return {"sse-flows": __version__, "python": platform.python_version(), **versions}
 
 
-def _notes(superionic: np.ndarray, threshold: float, nested: bool) -> list[str]:
+def _rarer(superionic: NDArray[np.bool_]) -> int:
+    """Rows of the smaller class."""
+    return int(min(superionic.sum(), (~superionic).sum()))
+
+
+def _notes(superionic: NDArray[np.bool_], threshold: float, nested: bool) -> list[str]:
     positive, total = int(superionic.sum()), len(superionic)
-    rarer = min(positive, total - positive)
     notes = [f"{positive} of {total} compounds conduct better than {threshold:g} S/cm"]
     if total < FEW_ROWS:
         notes.append(f"{total} compounds are few: every score has a wide uncertainty")
@@ -128,30 +165,27 @@ def _notes(superionic: np.ndarray, threshold: float, nested: bool) -> list[str]:
             "the classifier's accuracy is that of the best of many subsets, chosen on all rows: "
             "optimistic; train with nested=True for what a new compound may expect"
         )
-    elif rarer < 3:
-        notes.append(f"no nested scores: they need three rows of each class, one has {rarer}")
+    elif _rarer(superionic) < NESTED_ROWS:
+        notes.append(
+            f"no nested scores: they need {NESTED_ROWS} rows of each class, "
+            f"one has {_rarer(superionic)}"
+        )
     return notes
 
 
-def _fitted(
-    classifier: BestSubsetLogisticRegression, regressor: ConductivityForest, X: pd.DataFrame
-) -> FittedModels:
-    used = [name for name in X.columns if name not in regressor.dropped_]
+def _fitted(run: _Run) -> FittedModels:
+    used = [name for name in DESCRIPTORS if name not in run.regressor.dropped_]
     return FittedModels(
-        classifier=classifier,
-        regressor=regressor,
-        classifier_domain=ApplicabilityDomain().fit(X[list(classifier.features_)]),
-        regressor_domain=ApplicabilityDomain().fit(X[used]),
+        classifier=run.classifier,
+        regressor=run.regressor,
+        classifier_domain=ApplicabilityDomain().fit(run.rows[list(run.classifier.features_)]),
+        regressor_domain=ApplicabilityDomain().fit(run.rows[used]),
     )
 
 
-def _classifier_document(
-    model: BestSubsetLogisticRegression,
-    X: pd.DataFrame,
-    superionic: np.ndarray,
-    nested: tuple[Floats, list[tuple[str, ...]]] | None,
-) -> ClassifierDocument:
-    target = superionic.astype(float)
+def _classifier_document(run: _Run) -> ClassifierDocument:
+    model, nested = run.classifier, run.nested
+    target = run.superionic.astype(float)
     names = list(model.features_)
     positive = float(target.mean())
     return ClassifierDocument(
@@ -166,46 +200,37 @@ def _classifier_document(
             classification_scores(target, nested[0], "inside the folds") if nested else None
         ),
         nested_features=(
-            {str(i): list(chosen) for i, chosen in zip(X.index, nested[1], strict=True)}
-            if nested
-            else {}
+            dict(zip(run.rows.index, map(list, nested[1]), strict=True)) if nested else {}
         ),
         baseline=majority_baseline(target),
         majority_share=max(positive, 1.0 - positive),
     )
 
 
-def _regressor_document(
-    model: ConductivityForest, measured: Floats, held_out: Floats
-) -> RegressorDocument:
+def _regressor_document(run: _Run) -> RegressorDocument:
+    model = run.regressor
     importances = dict(zip(DESCRIPTORS, model.feature_importances_.tolist(), strict=True))
     used = {name: value for name, value in importances.items() if name not in model.dropped_}
     return RegressorDocument(
         features=list(used),
         importances=dict(sorted(used.items(), key=lambda item: (-item[1], item[0]))),
-        scores=regression_scores(measured, held_out),
-        baseline=mean_baseline(measured),
+        scores=regression_scores(run.measured, run.predicted),
+        baseline=mean_baseline(run.measured),
     )
 
 
-def _training_rows(
-    rows: pd.DataFrame,
-    superionic: np.ndarray,
-    classifier: BestSubsetLogisticRegression,
-    held_out: Floats,
-    nested: tuple[Floats, list[tuple[str, ...]]] | None,
-) -> list[TrainingRow]:
-    probabilities = classifier.loo_probabilities_
+def _training_rows(run: _Run) -> list[TrainingRow]:
+    probabilities = run.classifier.loo_probabilities_
     return [
         TrainingRow(
-            compound_id=str(rows.index[i]),
-            formula=rows["formula"].iloc[i],
-            log10_measured=float(np.log10(rows["conductivity"].iloc[i])),
-            superionic=bool(superionic[i]),
-            log10_predicted=float(held_out[i]),
+            compound_id=name,
+            formula=run.rows["formula"].iloc[i],
+            log10_measured=float(run.measured[i]),
+            superionic=bool(run.superionic[i]),
+            log10_predicted=float(run.predicted[i]),
             probability=float(probabilities[i]),
             predicted_superionic=bool(probabilities[i] > 0.5),
-            nested_probability=float(nested[0][i]) if nested else None,
+            nested_probability=float(run.nested[0][i]) if run.nested else None,
         )
-        for i in range(len(rows))
+        for i, name in enumerate(run.rows.index)
     ]

@@ -176,6 +176,8 @@ class SqliteStore(Store):
             with self._collection as db:
                 db.execute("BEGIN IMMEDIATE")
                 yield db
+        except sqlite3.IntegrityError:  # a unique index: the caller's mistake, not the file's
+            raise
         except (OSError, sqlite3.DatabaseError) as error:
             raise store_error(self.path, error) from error
 
@@ -185,8 +187,10 @@ class SqliteStore(Store):
         values = [_encode(doc), *(_scalar(doc, field) for field in self.indexes)]
         names = ", ".join(map(_quoted, columns))
         marks = ", ".join("?" * (len(columns) + 1))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in map(_quoted, columns))
         self._collection.execute(
-            f"INSERT OR REPLACE INTO {self._table} (id, {names}) VALUES ({marks})",
+            f"INSERT INTO {self._table} (id, {names}) VALUES ({marks}) "
+            f"ON CONFLICT (id) DO UPDATE SET {changes}",
             (row_id, *values),
         )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +30,7 @@ from sse_flows.structures.ordering_counts import (
     compact_scaling,
     paired_counts,
     partial_orbits,
+    pooled,
 )
 from sse_flows.structures.ordering_search import Found, build_problem, search
 
@@ -114,11 +115,18 @@ def order(
     spread = [[i * multiple + m for i in o.sites for m in range(multiple)] for o in orbits]
     paired = paired_counts(cell, orbits, multiple, states, counts)
     options = [counts] if paired is None else [counts, paired]
-    best, energy, complete = _arrange(supercell, spread, options, states, deadline)
-    ordered = primitive_cell(best)
+    best = _arrange(supercell, spread, options, states, deadline)
+    if best.penalty > 0:
+        pool, totals = pooled(orbits, spread, counts)
+        freed = _arrange(supercell, pool, [totals], states, deadline)
+        best = min(best, freed, key=lambda a: a.penalty)
+    ordered = primitive_cell(best.structure)
     _refuse_overlaps(ordered, compound_id)
-    warnings = _remarks(cell, ordered, counts, complete, timeout)
-    return Ordering(ordered, energy, warnings)
+    moved = best.options is not options
+    warnings = _remarks(cell, ordered, counts, best, moved)
+    if not best.complete:
+        warnings.append(f"the search for the best arrangement stopped after {timeout:g} s")
+    return Ordering(ordered, best.energy, warnings)
 
 
 def tidy(structure: Structure) -> Structure:
@@ -176,14 +184,25 @@ def primitive_cell(structure: Structure) -> Structure:
     return primitive if whole else structure.copy()
 
 
+@dataclass(frozen=True)
+class _Arrangement:
+    """The arrangement chosen; energy above the best in eV/atom, penalty for overlaps in eV."""
+
+    structure: Structure
+    energy: float
+    penalty: float
+    complete: bool
+    options: list[Counts]
+
+
 def _arrange(
     cell: Structure,
-    orbits: list[list[int]],
+    orbits: Sequence[Sequence[int]],
     options: list[Counts],
     charges: Mapping[str, float],
     deadline: float,
-) -> tuple[Structure, float, bool]:
-    """The arrangement chosen, its energy above the best (eV/atom), whether all were tried."""
+) -> _Arrangement:
+    """Search with each choice of counts; of practically equal results take the most symmetric."""
     found: list[Found] = []
     complete = True
     for counts in options:
@@ -199,18 +218,16 @@ def _arrange(
         for f in found
         if f.penalty <= best.penalty + 1e-3 and f.energy <= best.energy + ENERGY_WINDOW * atoms
     ]
-    chosen: tuple[tuple[int, float], Structure] | None = None
+    judged: list[tuple[int, float, Structure]] = []
     for candidate in _distinct(equal)[:_MAX_JUDGED]:
         filled = _fill(cell, positions, candidate.kinds, kinds)
-        key = (_inequivalent_atoms(filled), round(candidate.energy, 6))
-        if chosen is None or key < chosen[0]:
-            chosen = (key, filled)
+        judged.append((_inequivalent_atoms(filled), round(candidate.energy, 6), filled))
         if time.monotonic() > deadline:
             complete = False
             break
-    if chosen is None:
-        raise RuntimeError("the search returned no arrangement")
-    return chosen[1], (chosen[0][1] - best.energy) / atoms, complete
+    _, energy, structure = min(judged, key=lambda j: j[:2])
+    above = max(0.0, (energy - best.energy) / atoms)
+    return _Arrangement(structure, above, round(best.penalty, 3), complete, options)
 
 
 def _distinct(found: list[Found]) -> list[Found]:
@@ -316,9 +333,9 @@ def _refuse_overlaps(ordered: Structure, compound_id: str | None) -> None:
 
 
 def _remarks(
-    cell: Structure, ordered: Structure, counts: Counts, complete: bool, timeout: float
+    cell: Structure, ordered: Structure, counts: Counts, best: _Arrangement, moved: bool
 ) -> list[str]:
-    """Warnings of an ordering."""
+    """Warnings about what ordering did to the crystal."""
     remarks = []
     before, after = cell.composition, ordered.composition
     if not before.fractional_composition.almost_equals(
@@ -330,8 +347,10 @@ def _remarks(
         )
     if abs(counts.charge) > 0.5:
         remarks.append(f"the ordered cell has a formal charge of {counts.charge:+.1f} e")
-    if not complete:
-        remarks.append(f"the search for the best arrangement stopped after {timeout:g} s")
+    if moved:
+        remarks.append("atoms moved between partially occupied positions, to avoid overlaps")
+    if best.penalty > 0:
+        remarks.append("unusually short distances could not be avoided: check the relaxed cell")
     return remarks
 
 

@@ -232,6 +232,34 @@ def paired_counts(
     return even if max(changes) <= 1 else None
 
 
+def pooled(
+    orbits: Sequence[Orbit], spread: Sequence[Sequence[int]], counts: Counts
+) -> tuple[list[list[int]], Counts]:
+    """Throw together the orbits that hold the same elements and vacancies.
+
+    Parameters
+    ----------
+    orbits, spread
+        Orbits of the primitive cell, and their positions in the supercell.
+    counts
+        Atoms of each orbit.
+
+    Returns
+    -------
+    tuple
+        Positions of the joined orbits, and their counts.
+    """
+    places: dict[tuple[str, ...], list[int]] = {}
+    numbers: dict[tuple[str, ...], Counter[str]] = {}
+    for index, (orbit, sites) in enumerate(zip(orbits, spread, strict=True)):
+        # full orbits stay apart: they have no vacancies to trade
+        key = (*sorted(orbit.occupancy), *([f"#{index}"] if orbit.full else []))
+        places.setdefault(key, []).extend(sites)
+        numbers.setdefault(key, Counter()).update(counts.per_orbit[index])
+    joined = tuple(dict(n) for n in numbers.values())
+    return list(places.values()), Counts(joined, counts.error, counts.charge)
+
+
 def _fixed_atoms(structure: Structure, orbits: Sequence[Orbit]) -> Counter[str]:
     partial = {i for orbit in orbits for i in orbit.sites}
     return Counter(site.specie.symbol for i, site in enumerate(structure) if i not in partial)

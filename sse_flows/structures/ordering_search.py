@@ -19,8 +19,8 @@ import numpy as np
 from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core import Element, Structure
 
-OVERLAP_PENALTY = 100.0
-"""Energy (eV) of a pair of atoms on positions too close to each other."""
+OVERLAP_PENALTY = (10.0, 400.0)
+"""Energy of a pair of atoms too close to each other: at the limit (eV), and beyond it (eV/Å^2)."""
 SAME_SIGN_LIMIT = 1.5
 """Shortest distance (Å) of two ions of the same sign: bonded nonmetals may come this near."""
 METAL_LIMIT = 2.0
@@ -134,7 +134,8 @@ def _overlaps(
     unlike = np.where(np.logical_or.outer(hydrogen, hydrogen), 0.8, UNLIKE_LIMIT)
     alike = np.where(np.logical_and.outer(metal, metal), METAL_LIMIT, SAME_SIGN_LIMIT)
     limit = np.where(np.equal.outer(sign, sign), alike, unlike)
-    penalty = np.where(distance < limit, OVERLAP_PENALTY * (1 + limit - distance), 0.0)
+    least, slope = OVERLAP_PENALTY
+    penalty = np.where(distance < limit, least + slope * (limit - distance) ** 2, 0.0)
     np.fill_diagonal(penalty, 0.0)
     return penalty / 2  # both (i, j) and (j, i) are summed
 

@@ -1,0 +1,119 @@
+"""Tiny jobs that worker processes can import: they add numbers, grow flows, fail and die.
+
+Each writes a line into a log when it runs, so that a test can count what was computed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+from jobflow import CURRENT_JOB, Flow, JobConfig, OnMissing, Response, job
+
+from sse_flows.errors import SSEError
+
+TOLERANT = JobConfig(on_missing_references=OnMissing.NONE)
+"""Configuration of a job that runs although jobs it builds on failed."""
+
+
+def executions(log: str | Path) -> Counter[tuple[str, int]]:
+    """How often each job ran, by uuid and index.
+
+    Parameters
+    ----------
+    log
+        The file that the jobs wrote to.
+    """
+    path = Path(log)
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return Counter((line.split()[0], int(line.split()[1])) for line in lines)
+
+
+def _record(log: str | None) -> None:
+    if log is not None:
+        with Path(log).open("a") as file:
+            file.write(f"{CURRENT_JOB.job.uuid} {CURRENT_JOB.job.index}\n")
+
+
+@job
+def add(a: float, b: float, log: str | None = None, seconds: float = 0.0) -> float:
+    """Sum of two numbers, after some seconds."""
+    _record(log)
+    time.sleep(seconds)
+    return a + b
+
+
+@job
+def total(numbers: list[float | None], log: str | None = None) -> dict[str, float]:
+    """Sum and number of those that are there."""
+    _record(log)
+    known = [number for number in numbers if number is not None]
+    return {"sum": sum(known), "count": len(known)}
+
+
+@job
+def fan_out(numbers: list[float], log: str | None = None, seconds: float = 0.0) -> Response:
+    """Replace itself by one job a number, which adds 1, and a job that sums them up."""
+    _record(log)
+    parts = [add(number, 1, log, seconds) for number in numbers]
+    last = total([part.output for part in parts], log)
+    return Response(replace=Flow([*parts, last], output=last.output))
+
+
+@job
+def detour(number: float, log: str | None = None) -> Response:
+    """Hand on a number, and have another job run before those that use it."""
+    _record(log)
+    return Response(output=number, detour=add(number, 10, log))
+
+
+@job
+def addition(number: float, log: str | None = None) -> Response:
+    """Hand on a number, and have another job run some time."""
+    _record(log)
+    return Response(output=number, addition=add(number, 20, log))
+
+
+@job
+def refuse(number: float, log: str | None = None) -> float:
+    """Fail with an error that a user can mend."""
+    _record(log)
+    raise SSEError(f"{number} is refused", mend="Choose another number")
+
+
+@job
+def crash(number: float, log: str | None = None) -> float:
+    """Fail with an error of Python's own, of several lines."""
+    _record(log)
+    raise RuntimeError(f"broken\nby {number}")
+
+
+@job
+def need_file(number: float, path: str, log: str | None = None) -> float:
+    """Hand on a number if a file is there, else fail."""
+    _record(log)
+    if not Path(path).is_file():
+        raise SSEError(f"no file {Path(path).name}")
+    return number
+
+
+@job
+def write_file(name: str, log: str | None = None) -> str:
+    """Leave a file in the working folder; returns the folder."""
+    _record(log)
+    Path(name).write_text("left behind")
+    return str(Path.cwd())
+
+
+@job
+def die(number: float, marker: str | None = None, log: str | None = None) -> float:
+    """Kill its own process; with a marker file only as long as that is missing."""
+    _record(log)
+    if marker is None or not Path(marker).is_file():
+        if marker is not None:
+            Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
