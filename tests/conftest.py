@@ -57,3 +57,12 @@ def read_only_folder(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir(mode=0o555)
     yield folder
     folder.chmod(0o755)
+
+
+@pytest.fixture
+def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No store is configured for jobflow, whatever the user's own settings say."""
+    from jobflow import SETTINGS, JobStore
+    from maggma.stores import MemoryStore
+
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", JobStore(MemoryStore()))

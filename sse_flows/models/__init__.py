@@ -1,15 +1,40 @@
-"""Models of ionic conductivity: fitted, scored, saved."""
+"""Models of ionic conductivity: fitted, scored, saved.
 
-from sse_flows.models.columns import TrainingDataError
-from sse_flows.models.document import ClassificationScores, RegressionScores, TrainedModels
-from sse_flows.models.domain import ApplicabilityDomain
-from sse_flows.models.kim2024 import Kim2024
-from sse_flows.models.registry import load_models, save_models
-from sse_flows.models.regressor import ConductivityForest
-from sse_flows.models.serialize import FittedModels, from_bytes, to_bytes
-from sse_flows.models.subsets import BestSubsetLogisticRegression
-from sse_flows.models.train import train
-from sse_flows.models.validation import LeaveOneOutResult, leave_one_out
+Names are imported when first used: documents of models are read where scikit-learn is not needed.
+Training is `sse_flows.models.train.train`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sse_flows.models.columns import TrainingDataError
+    from sse_flows.models.document import ClassificationScores, RegressionScores, TrainedModels
+    from sse_flows.models.domain import ApplicabilityDomain
+    from sse_flows.models.kim2024 import Kim2024
+    from sse_flows.models.registry import load_models, save_models
+    from sse_flows.models.regressor import ConductivityForest
+    from sse_flows.models.serialize import FittedModels, from_bytes, to_bytes
+    from sse_flows.models.subsets import BestSubsetLogisticRegression
+    from sse_flows.models.validation import LeaveOneOutResult, leave_one_out
+
+_MODULES = {
+    "ApplicabilityDomain": "domain",
+    "BestSubsetLogisticRegression": "subsets",
+    "ClassificationScores": "document",
+    "ConductivityForest": "regressor",
+    "FittedModels": "serialize",
+    "Kim2024": "kim2024",
+    "LeaveOneOutResult": "validation",
+    "RegressionScores": "document",
+    "TrainedModels": "document",
+    "TrainingDataError": "columns",
+    "from_bytes": "serialize",
+    "leave_one_out": "validation",
+    "load_models": "registry",
+    "save_models": "registry",
+    "to_bytes": "serialize",
+}
 
 __all__ = [
     "ApplicabilityDomain",
@@ -27,5 +52,10 @@ __all__ = [
     "load_models",
     "save_models",
     "to_bytes",
-    "train",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

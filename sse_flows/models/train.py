@@ -62,17 +62,13 @@ def train(
         `conductivity` in S/cm (empty where not measured) and perhaps `formula`.
     threshold
         Conductivity above which a compound is superionic, S/cm.
-    max_features
-        Largest subset of descriptors for the classifier.
-    penalty
-        C of the logistic regression, on standardised descriptors.
-    n_estimators
-        Trees of the random forest.
-    random_state
-        Seed of the forest; the same table and seed give the same models.
+    max_features, penalty
+        Largest subset of descriptors and C of the logistic regression (standardised descriptors).
+    n_estimators, random_state
+        Trees and seed of the random forest; the same table and seed give the same models.
     nested
-        Also score the classifier with the subset chosen inside the folds: for 50 compounds and 4
-        features two minutes instead of ten seconds.
+        Also score the classifier with the subset chosen inside the folds: 50 compounds and 4
+        features take two minutes instead of ten seconds.
 
     Raises
     ------

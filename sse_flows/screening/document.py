@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pymatgen.core import Element
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class _Document(BaseModel):
@@ -42,6 +43,8 @@ class Filters(_Document):
     @field_validator("anions", "require_elements", "exclude_elements")
     @classmethod
     def _are_elements(cls, symbols: list[str] | None) -> list[str] | None:
+        from pymatgen.core import Element
+
         wrong = [symbol for symbol in symbols or [] if not Element.is_valid_symbol(symbol)]
         if wrong:
             raise ValueError(f"{wrong} are not symbols of elements")
@@ -112,6 +115,8 @@ class ScreeningResult(_Document):
 
     def to_frame(self) -> pd.DataFrame:
         """The ranked rows as a table indexed by compound id."""
+        import pandas as pd
+
         columns = list(ScreeningRow.model_fields)
         records = [row.model_dump() for row in self.rows]
         return pd.DataFrame(records, columns=columns).set_index("compound_id")

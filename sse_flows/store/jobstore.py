@@ -80,9 +80,21 @@ def open_store(folder: str | os.PathLike) -> DurableJobStore:
 
 
 def configured_store() -> DurableJobStore | None:
-    """JobStore of jobflow's own settings, or None where none is configured."""
+    """JobStore of jobflow's own settings, or None where none is configured.
+
+    Raises
+    ------
+    SSEError
+        ``JOBFLOW_CONFIG_FILE`` names a file that is not there, which jobflow passes over.
+    """
     from jobflow import SETTINGS
 
+    file = os.environ.get("JOBFLOW_CONFIG_FILE")
+    if file and not Path(file).is_file():
+        raise SSEError(
+            f"JOBFLOW_CONFIG_FILE names {file}, which does not exist",
+            mend="Write that file, or unset the variable to use a store in the results folder",
+        )
     store = SETTINGS.JOB_STORE
     if type(store.docs_store) is MemoryStore:  # jobflow's fallback; its subclasses are real stores
         return None

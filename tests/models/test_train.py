@@ -10,7 +10,8 @@ import pytest
 
 from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.errors import SSEError
-from sse_flows.models import TrainedModels, TrainingDataError, leave_one_out, train
+from sse_flows.models import TrainedModels, TrainingDataError, leave_one_out
+from sse_flows.models.train import train
 
 
 def test_document_tells_the_whole_story(table: pd.DataFrame, models: TrainedModels) -> None:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from sse_flows.descriptors.document import DESCRIPTORS
-from sse_flows.models import TrainedModels, train
+from sse_flows.models import TrainedModels
+from sse_flows.models.train import train
 
 
 @pytest.fixture(scope="session")

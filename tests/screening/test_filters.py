@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from sse_flows.errors import SSEError
-from sse_flows.screening import Filters, apply_filters
+from sse_flows.screening import Filters
+from sse_flows.screening.filters import apply_filters
 
 
 def _table(**columns: list[object]) -> pd.DataFrame:

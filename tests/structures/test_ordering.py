@@ -19,9 +19,11 @@ from sse_flows.roles import oxidation_states
 from sse_flows.structures.conductors import get_conductor
 from sse_flows.structures.ordering import _fill, order, tidy
 from sse_flows.structures.ordering_counts import (
+    Counts,
     Orbit,
     compact_scaling,
     partial_orbits,
+    pooled,
     whole_counts,
 )
 from sse_flows.structures.ordering_search import _make_blocks, _State, build_problem, search
@@ -201,3 +203,29 @@ def test_annealing_finds_the_exact_minimum(problem, monkeypatch):
     annealed, complete = search(problem, [], deadline=deadline)
     assert complete
     assert annealed[0].energy == pytest.approx(exact[0].energy)
+
+
+def test_pooling_joins_only_orbits_that_can_trade_vacancies():
+    orbits = [
+        Orbit((0, 1), {"Li": 0.5}),
+        Orbit((2,), {"Li": 0.5, "La": 0.5}),
+        Orbit((3, 4), {"Li": 0.4}),
+    ]
+    counts = Counts(({"Li": 1}, {"Li": 1, "La": 0}, {"Li": 1}), 0.0, 0.0)
+    places, joined = pooled(orbits, [[0, 1], [2], [3, 4]], counts)
+    assert places == [[0, 1, 3, 4], [2]]
+    assert joined.per_orbit == ({"Li": 2}, {"Li": 1, "La": 0})
+
+
+def test_atoms_move_to_another_orbit_where_counts_would_overlap():
+    # four positions in two close pairs can hold two atoms, not the three counted
+    pairs = [[x + d, y, 0.0] for x, y in ((0.25, 0.25), (0.25, 0.75)) for d in (-0.05, 0.05)]
+    sites = [{"Li": 0.74}] * 4 + [{"Li": 0.24}] * 4 + [{"F": 1.0}] * 4
+    lone = [[0.75, y, z] for y in (0.25, 0.75) for z in (0.3, 0.7)]
+    anions = [[x, y, 0.5] for x in (0.0, 0.5) for y in (0.0, 0.5)]
+    structure = Structure(Lattice.orthorhombic(7, 8, 6), sites, pairs + lone + anions)
+    ordering = order(structure, {"Li": 1, "F": -1})
+    assert ordering.structure.composition.reduced_formula == "LiF"
+    assert any("moved between" in w for w in ordering.warnings)
+    apart = ordering.structure.distance_matrix[np.triu_indices(len(ordering.structure), 1)]
+    assert apart.min() > 1.0

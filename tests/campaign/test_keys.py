@@ -1,0 +1,198 @@
+"""Content keys: equal work has equal ids, other work has others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from jobflow import Flow, Maker, job
+from monty.json import MontyEncoder
+from pymatgen.core import Lattice, Structure
+
+from sse_flows.campaign.keys import content_key, with_content_keys
+from sse_flows.testing.jobs import add, crash, fan_out, refuse, total
+
+
+def keys(flow: Flow) -> list[str]:
+    return [job.uuid for job, _ in with_content_keys(flow).iterflow()]
+
+
+def key(one) -> str:
+    return keys(Flow([one]))[0]
+
+
+def chain(start: float = 1, names: str = "add") -> Flow:
+    first = add(start, 2)
+    second = add(first.output, 3)
+    first.name = second.name = names
+    return Flow([first, second], output=second.output, name=names)
+
+
+def lithia(edge: float = 4.6) -> Structure:
+    return Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(edge), ["O", "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]]
+    )
+
+
+def test_two_makings_have_the_same_keys():
+    assert keys(chain()) == keys(chain())
+    assert len(set(keys(chain()))) == 2
+
+
+def test_keys_are_uuids():
+    import uuid
+
+    assert all(str(uuid.UUID(one)) == one for one in keys(chain()))
+
+
+def test_two_processes_have_the_same_keys():
+    code = (
+        "from jobflow import Flow\n"
+        "from sse_flows.campaign.keys import with_content_keys\n"
+        "from sse_flows.testing.jobs import add\n"
+        "first = add(1, 2); second = add(first.output, 3)\n"
+        "flow = with_content_keys(Flow([first, second]))\n"
+        "print(*[job.uuid for job, _ in flow.iterflow()])\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == keys(chain())
+
+
+def test_an_argument_changes_its_job_and_all_that_build_on_it():
+    assert not set(keys(chain(1))) & set(keys(chain(1.5)))
+
+
+def test_an_argument_of_a_later_job_leaves_the_earlier_ones_alone():
+    first = add(1, 2)
+    other = Flow([first, add(first.output, 4)])
+    assert keys(other)[0] == keys(chain())[0]
+    assert keys(other)[1] != keys(chain())[1]
+
+
+def test_another_function_is_another_key():
+    assert key(refuse(1)) != key(crash(1))
+
+
+def test_names_metadata_and_hosts_do_not_matter():
+    other = Flow([chain(names="something else")], name="outer")
+    other.update_metadata({"compound": "li2o"})
+    assert keys(other) == keys(chain())
+
+
+def test_the_order_of_keywords_does_not_matter():
+    assert key(add(a=1, b=2)) == key(add(b=2, a=1))
+
+
+def test_a_structure_changes_the_key_but_a_library_version_does_not():
+    assert key(add(lithia(), 1)) == key(add(lithia(), 1))
+    assert key(add(lithia(), 1)) != key(add(lithia(4.60001), 1))
+    work = json.loads(json.dumps({"x": lithia()}, cls=MontyEncoder))
+    newer = json.loads(json.dumps(work))
+    newer["x"]["@version"] = "2099.1.1"
+    assert "@version" in work["x"]
+    assert content_key(work) == content_key(newer)
+
+
+def test_a_makers_setting_matters_and_its_name_does_not():
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+
+    def of(**settings) -> str:
+        return key(ForceFieldRelaxMaker(force_field_name="CHGNet", **settings).make(lithia()))
+
+    assert of() == of(name="another name")
+    assert len({of(), of(steps=7), of(relax_cell=False), of(relax_kwargs={"fmax": 0.02})}) == 4
+
+
+def test_references_follow_the_jobs_they_point_to():
+    flow = with_content_keys(chain())
+    first, second = flow.jobs
+    assert second.function_args[0].uuid == first.uuid
+    assert flow.output.uuid == second.uuid
+    assert {one.uuid: parents for one, parents in flow.iterflow()} == {
+        first.uuid: [],
+        second.uuid: [first.uuid],
+    }
+
+
+def test_references_to_another_part_of_an_output_are_another_key():
+    first = add(1, 2)
+    parts = [add(first.output["energy"], 1), add(first.output["forces"], 1)]
+    assert len(set(keys(Flow([first, *parts])))) == 3
+
+
+def test_references_in_nested_flows_follow():
+    inner = chain()
+    last = total([inner.output])
+    flow = with_content_keys(Flow([inner, last]))
+    assert flow.jobs[1].function_args[0][0].uuid == flow.jobs[0].jobs[1].uuid
+    assert [one.uuid for one in flow.jobs[0].jobs] == keys(chain())
+
+
+def test_the_original_flow_is_unchanged():
+    flow = chain()
+    before = json.dumps(flow, cls=MontyEncoder)
+    with_content_keys(flow)
+    assert json.dumps(flow, cls=MontyEncoder) == before
+
+
+def test_keying_twice_changes_nothing():
+    once = with_content_keys(chain())
+    assert keys(once) == [one.uuid for one, _ in once.iterflow()]
+
+
+def test_the_same_job_twice_in_a_flow_becomes_one():
+    flow = with_content_keys(Flow([add(1, 2), add(1, 2), total([1])]))
+    assert [one.name for one in flow.jobs] == ["add", "total"]
+
+
+def test_the_same_job_in_two_nested_flows_stays_in_both():
+    flow = with_content_keys(Flow([chain(), chain()]))
+    assert [one.uuid for one in flow.jobs[0].jobs] == [one.uuid for one in flow.jobs[1].jobs]
+
+
+def replacement(numbers) -> tuple[Flow, str]:
+    """What a job of a keyed flow asks to be replaced by, keyed as the runner does."""
+    from jobflow.core.job import prepare_replace
+
+    from sse_flows.testing import jobs
+
+    flow = with_content_keys(Flow([fan_out(numbers)]))
+    parent = flow.jobs[0]
+    asked = jobs.fan_out.original(numbers).replace
+    return with_content_keys(prepare_replace(asked, parent), keep={parent.uuid}), parent.uuid
+
+
+def test_a_replacement_keeps_the_id_of_what_it_replaces_and_keys_the_rest():
+    (first, kept), (second, _) = replacement([1, 2]), replacement([1, 2])
+    assert [one.uuid for one, _ in first.iterflow()] == [one.uuid for one, _ in second.iterflow()]
+    last = first.jobs[-1]
+    assert (last.uuid, last.index) == (kept, 2)
+    other, _ = replacement([1, 3])
+    shared = {one.uuid for one, _ in first.iterflow()} & {one.uuid for one, _ in other.iterflow()}
+    assert len(shared) == 1  # adding 1 to 1 is the same work in both
+
+
+@pytest.mark.parametrize("other", [{"a": 2}, {"a": 1, "b": 1}, {"a": "1"}, [1], {"b": 1}])
+def test_other_content_is_another_key(other):
+    assert content_key({"a": 1}) != content_key(other)
+
+
+def test_order_of_lists_matters_and_of_fields_does_not():
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    assert content_key([1, 2]) != content_key([2, 1])
+
+
+def test_a_field_that_is_none_is_the_same_as_none_at_all():
+    # a library that adds a field with the default None must not make all results stale
+    assert content_key({"a": 1, "new": None}) == content_key({"a": 1})
+
+
+class _Local(Maker):
+    name = "x"
+
+    @job
+    def make(self):
+        return 1

@@ -1,0 +1,38 @@
+"""The errors a user can mend: one line, and whole after a trip between processes."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from sse_flows.errors import SSEError
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (SSEError("no forces"), "no forces"),
+        (SSEError("no forces", compound="li2s"), "li2s: no forces"),
+        (SSEError("no forces", mend="Run it again"), "no forces. Run it again"),
+        (
+            SSEError("no forces", compound="li2s", mend="Run it again"),
+            "li2s: no forces. Run it again",
+        ),
+    ],
+)
+def test_its_text_names_compound_problem_and_mend(error, line):
+    assert str(error) == line
+
+
+class _Special(SSEError):
+    pass
+
+
+@pytest.mark.parametrize("kind", [SSEError, _Special])
+def test_pickling_keeps_class_and_all_fields(kind):
+    error = kind("no forces", compound="li2s", mend="Run it again")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert (again.message, again.compound, again.mend) == ("no forces", "li2s", "Run it again")
+    assert str(again) == str(error)
