@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
@@ -113,6 +114,49 @@ class CampaignResults:
 
 def _parse(output: dict[str, Any], kind: type[Document]) -> Document:
     return kind.model_validate({k: v for k, v in output.items() if not k.startswith("@")})
+
+
+def write_provenance(campaign: Campaign, plan: Plan, store: JobStore, path: Path) -> None:
+    """Write where the numbers of a campaign's table came from, as JSON.
+
+    Parameters
+    ----------
+    campaign, plan, store
+        The campaign, its plan and its open store.
+    path
+        File to write.
+
+    Raises
+    ------
+    SSEError
+        It cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(_provenance(campaign, plan, store), indent=1) + "\n")
+    except OSError as error:
+        raise SSEError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, Any]:
+    from sse_flows.campaign.flow import make_code, settings_of
+
+    described = CampaignResults(store, plan).descriptors()
+    return {
+        "campaign": settings_of(campaign.manifest),
+        "method": make_code(campaign.manifest).method,
+        "versions": _versions(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "compounds": {
+            one.compound_id: {
+                "jobs": plan.jobs[one.compound_id],
+                "provenance": one.provenance,
+                "missing": one.missing,
+                "flags": one.flags,
+            }
+            for one in described
+        },
+        "refused": plan.failures,
+    }
 
 
 def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportData:

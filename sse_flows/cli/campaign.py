@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,17 +41,25 @@ def status(campaign_file: CampaignFile) -> None:
 
 
 def results(
-    campaign_file: CampaignFile, form: TableFormat = Format.table, output: Output = None
+    campaign_file: CampaignFile,
+    form: TableFormat = Format.table,
+    output: Output = None,
+    provenance_file: Annotated[
+        Path | None, typer.Option("--provenance", help="Also write where each row came from.")
+    ] = None,
 ) -> None:
     """Descriptors and predictions of every compound that came through."""
     from sse_flows.campaign.flow import Campaign, Plan
-    from sse_flows.campaign.results import CampaignResults, write_table
+    from sse_flows.campaign.results import CampaignResults, write_provenance, write_table
     from sse_flows.cli.tables import results_table
     from sse_flows.store.jobstore import open_store
 
-    folder = Campaign.from_file(campaign_file).folder
-    plan = Plan.read(folder)
-    table = CampaignResults(open_store(folder), plan).table()
+    campaign = Campaign.from_file(campaign_file)
+    plan = Plan.read(campaign.folder)
+    store = open_store(campaign.folder)
+    table = CampaignResults(store, plan).table()
+    if provenance_file is not None:
+        write_provenance(campaign, plan, store, provenance_file)
     if form is Format.table:
         typer.echo(results_table(table))
         return

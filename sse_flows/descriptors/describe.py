@@ -98,6 +98,7 @@ def _document(
         compound_id=compound.compound_id,
         formula=compound.formula,
         mobile_ion=roles.mobile,
+        anions=list(roles.anions),
         values={name: values[name] for name in DESCRIPTORS},
         missing=_missing(values),
         conductivity=compound.conductivity,

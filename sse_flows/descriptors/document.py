@@ -58,6 +58,9 @@ class DescriptorSet(BaseModel):
     compound_id: str = Field(description="Id of the compound")
     formula: str = Field(description="Reduced formula")
     mobile_ion: str = Field(description="Element symbol of the mobile ion")
+    anions: list[str] = Field(
+        default_factory=list, description="Elements with a negative oxidation state"
+    )
     values: dict[str, float | None] = Field(
         description="All 30 descriptors by name, units in `UNITS`; None where missing"
     )

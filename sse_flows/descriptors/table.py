@@ -13,13 +13,16 @@ from sse_flows.errors import SSEError
 if TYPE_CHECKING:
     import pandas as pd
 
-LABELS: tuple[str, ...] = ("formula", "mobile_ion", "family")
+LABELS: tuple[str, ...] = ("formula", "mobile_ion", "anions", "family")
 """Columns of text before the descriptors."""
 
 MEASURED: tuple[str, ...] = ("conductivity", "log10_conductivity", "energy_above_hull")
 """Columns of numbers after the descriptors: S/cm, log10 of it, eV/atom."""
 
-COLUMNS: tuple[str, ...] = (*LABELS, *DESCRIPTORS, *MEASURED, "method")
+SOURCES: tuple[str, ...] = ("conductivity_source", "method")
+"""Columns of text after them: DOI or file of the conductivity, what gave the forces."""
+
+COLUMNS: tuple[str, ...] = (*LABELS, *DESCRIPTORS, *MEASURED, *SOURCES)
 """All columns, in order; the index is ``compound_id``."""
 
 
@@ -64,7 +67,7 @@ def read_descriptor_csv(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    text = {"compound_id": str, **dict.fromkeys((*LABELS, "method"), str)}
+    text = {"compound_id": str, **dict.fromkeys((*LABELS, *SOURCES), str)}
     # "NA" may be a label; only an empty field is missing
     table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     absent = [name for name in ("compound_id", *DESCRIPTORS) if name not in table.columns]
@@ -91,7 +94,7 @@ def descriptor_sets(table: pd.DataFrame) -> list[DescriptorSet]:
 
 def _document(compound_id: str, row: pd.Series) -> DescriptorSet:
     """One row as a document."""
-    text = {name: _text(row[name]) for name in (*LABELS, "method")}
+    text = {name: _text(row[name]) for name in (*LABELS, *SOURCES)}
     lost = [name for name in ("formula", "mobile_ion") if text[name] is None]
     if lost:
         raise SSEError(
@@ -107,10 +110,12 @@ def _document(compound_id: str, row: pd.Series) -> DescriptorSet:
         compound_id=compound_id,
         formula=str(text["formula"]),
         mobile_ion=str(text["mobile_ion"]),
+        anions=(text["anions"] or "").split(),
         family=text["family"],
         values=values,
         missing={n: "empty in the table" for n, value in values.items() if value is None},
         conductivity=conductivity,
+        conductivity_source=text["conductivity_source"],
         energy_above_hull=_number(row["energy_above_hull"]),
         method=text["method"] or "not stated in the table",
     )
@@ -130,8 +135,8 @@ def _row(one: DescriptorSet) -> dict[str, object]:
     """Fields of the document by column name."""
     log = None if one.conductivity is None else math.log10(one.conductivity)
     return {
-        **one.model_dump(include={"compound_id", *LABELS, "conductivity", "energy_above_hull"}),
-        **one.model_dump(include={"method"}),
+        **one.model_dump(include={"compound_id", *COLUMNS}),
+        "anions": " ".join(one.anions) or None,
         **one.values,
         "log10_conductivity": log,
     }
@@ -152,7 +157,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
             f"the descriptor table holds text in a column of numbers ({problem})",
             mend="Leave the field empty where a value is unknown",
         ) from problem
-    for name in (*LABELS, "method"):
+    for name in (*LABELS, *SOURCES):
         column = table[name].astype(object)
         table[name] = column.where(column.notna(), None)
     return table

@@ -28,9 +28,9 @@ def apply_filters(table: pd.DataFrame, filters: Filters) -> dict[str, Verdict]:
     Parameters
     ----------
     table
-        Index compound id. Columns as the filters need them: `formula`, `anions` (a list or symbols
-        divided by commas; without the column an element of the formula counts), `band_gap` (eV),
-        `energy_above_hull` (eV/atom), `soft_mode_flag` (0 where no mode is soft).
+        Index compound id. Columns as the filters need them: `formula`, `anions` (a list, or symbols
+        divided by spaces or commas; without the column an element of the formula counts),
+        `band_gap` (eV), `energy_above_hull` (eV/atom), `soft_mode_flag` (0 where no mode is soft).
 
     Returns
     -------
@@ -131,7 +131,7 @@ def _anions(name: str, record: dict[str, Any]) -> set[str] | None:
     """Anions by the column `anions`, or else every element of the formula."""
     anions = record.get("anions")
     if isinstance(anions, str) and anions.strip():
-        return {symbol.strip() for symbol in anions.split(",")}
+        return set(anions.replace(",", " ").split())
     if isinstance(anions, (list, tuple, set)) and anions:
         return {str(symbol) for symbol in anions}
     return _elements(name, record)

@@ -11,7 +11,9 @@ class Disorder(BaseModel):
 
     mobile: float = Field(0.0, description="Site disorder of the mobile ion's sites, dimensionless")
     anion: float = Field(0.0, description="Site disorder of the anions' sites, dimensionless")
-    cation: float = Field(0.0, description="Site disorder of the other cations' sites, dimensionless")
+    cation: float = Field(
+        0.0, description="Site disorder of the other cations' sites, dimensionless"
+    )
     total: float = Field(0.0, description="Site disorder of all sites, dimensionless")
 
 
@@ -35,11 +37,15 @@ class Compound(BaseModel):
     disorder: Disorder = Field(default_factory=Disorder, description="Site disorder of `structure`")
     source: str = Field(description="Where the structure came from: a file, a database id, a DOI")
     family: str | None = Field(None, description="Structural family, e.g. argyrodite")
-    conductivity: float | None = Field(None, gt=0, description="Ionic conductivity near 298 K, S/cm")
+    conductivity: float | None = Field(
+        None, gt=0, description="Ionic conductivity near 298 K, S/cm"
+    )
     conductivity_source: str | None = Field(None, description="DOI or file of the conductivity")
     band_gap: float | None = Field(None, ge=0, description="Electronic band gap, eV")
     formation_energy: float | None = Field(None, description="Heat of formation, eV/atom")
-    energy_above_hull: float | None = Field(None, description="Energy above the convex hull, eV/atom")
+    energy_above_hull: float | None = Field(
+        None, description="Energy above the convex hull, eV/atom"
+    )
     property_source: str | None = Field(
         None, description="Where band gap, formation energy and hull energy came from"
     )

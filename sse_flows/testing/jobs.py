@@ -101,6 +101,16 @@ def need_file(number: float, path: str, log: str | None = None) -> float:
 
 
 @job
+def meet(mine: str, other: str, timeout: float = 30.0) -> bool:
+    """Leave a file and wait for another: True if whoever writes that runs at the same time."""
+    Path(mine).touch()
+    end = time.monotonic() + timeout
+    while not Path(other).is_file() and time.monotonic() < end:
+        time.sleep(0.01)
+    return Path(other).is_file()
+
+
+@job
 def write_file(name: str, log: str | None = None) -> str:
     """Leave a file in the working folder; returns the folder."""
     _record(log)

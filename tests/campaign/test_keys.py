@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from jobflow import Flow, Maker, job
+from jobflow import Flow
 from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 
@@ -188,11 +188,3 @@ def test_order_of_lists_matters_and_of_fields_does_not():
 def test_a_field_that_is_none_is_the_same_as_none_at_all():
     # a library that adds a field with the default None must not make all results stale
     assert content_key({"a": 1, "new": None}) == content_key({"a": 1})
-
-
-class _Local(Maker):
-    name = "x"
-
-    @job
-    def make(self):
-        return 1
