@@ -87,6 +87,7 @@ def reference(archive: Path) -> LatticeDynamics:
         file.flush()
         phonon.dataset = parse_FORCE_SETS(filename=file.name)
     phonon.produce_force_constants(calculate_full_force_constants=False)
+    assert phonon.force_constants is not None
     return lattice_dynamics(
         pymatgen_structure(phonon.unitcell),
         phonon.supercell_matrix,
@@ -254,14 +255,27 @@ def row(kind: str, dft: LatticeDynamics, model: str, field: LatticeDynamics | st
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Errors of each model against DFT, quantity by quantity."""
     found = []
-    for model, part in table.groupby("model", sort=False):
-        for name, label in QUANTITIES.items():
-            found.append({"model": model, "quantity": label, **scores(part, name)})
+    for name, label in QUANTITIES.items():
+        wins = nearest(table, name)
+        for model, part in table.groupby("model", sort=False):
+            numbers = scores(part, name)
+            found.append({"quantity": label, "model": model, "nearest": wins[model], **numbers})
     return pd.DataFrame(found)
 
 
-def scores(part: pd.DataFrame, name: str) -> dict[str, float]:
-    """Errors, slope and rank correlation of one quantity of one model."""
+def nearest(table: pd.DataFrame, name: str) -> pd.Series:
+    """Number of compounds at which each model is the nearest to DFT."""
+    error = (table[name] - table[f"{name}_dft"]).abs()
+    winner = table["model"].loc[error.dropna().groupby(table["compound_id"]).idxmin()]
+    return winner.value_counts().reindex(table["model"].unique(), fill_value=0)
+
+
+def scores(part: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Errors, slope and rank correlation of one quantity of one model.
+
+    ``MAE scaled`` is what is left once the model's values are divided by their median ratio to
+    DFT, a single number: the error that no calibration of the scale removes.
+    """
     pair = part.set_index("formula")[[f"{name}_dft", name]].astype(float).dropna()
     wanted, given = pair.iloc[:, 0], pair.iloc[:, 1]
     error, ratio = given - wanted, (given / wanted).median()
@@ -273,24 +287,53 @@ def scores(part: pd.DataFrame, name: str) -> dict[str, float]:
         "MAE scaled": (given / ratio - wanted).abs().mean(),
         "slope": np.polyfit(wanted, given, 1)[0] if len(pair) > 1 else np.nan,
         "Spearman": given.corr(wanted, method="spearman"),
-        "worst": ", ".join(f"{f} {error[f]:+.3g}" for f in error.abs().nlargest(3).index),
+        "worst": ", ".join(f"{f} {error[f]:+.2g}" for f in error.abs().nlargest(3).index),
     }
 
 
 def stability(table: pd.DataFrame) -> pd.DataFrame:
     """Volume errors and soft modes of each model."""
-    found = {}
-    for model, part in table[table["failure"] == ""].groupby("model", sort=False):
-        soft, expected = part["soft_modes"] > 0, part["soft_modes_dft"] > 0
-        found[model] = {
-            "computed": len(part),
-            "volume MAE, %": part["volume_error_percent"].abs().mean(),
-            "volume mean error, %": part["volume_error_percent"].mean(),
-            "soft in both": ", ".join(part["formula"][soft & expected]) or "none",
-            "soft in the model alone": ", ".join(part["formula"][soft & ~expected]) or "none",
-            "soft in DFT alone": ", ".join(part["formula"][~soft & expected]) or "none",
+    found = []
+    for model, part in table.groupby("model", sort=False):
+        done = part[part["failure"] == ""]
+        soft, expected = done["soft_modes"] > 0, done["soft_modes_dft"] > 0
+        line = {
+            "model": model,
+            "failed": ", ".join(part["formula"][part["failure"] != ""]) or "none",
+            "volume MAE, %": done["volume_error_percent"].abs().mean(),
+            "volume mean error, %": done["volume_error_percent"].mean(),
+            "soft in both": ", ".join(done["formula"][soft & expected]) or "none",
+            "soft in the model alone": ", ".join(done["formula"][soft & ~expected]) or "none",
+            "soft in DFT alone": ", ".join(done["formula"][~soft & expected]) or "none",
         }
+        found.append(line)
     return pd.DataFrame(found)
+
+
+def by_compound(table: pd.DataFrame) -> pd.DataFrame:
+    """DFT and every model side by side, ``DFT / model / model``, a line a compound."""
+    found = []
+    for _, part in table.groupby("compound_id", sort=False):
+        first = part.iloc[0]
+        line = {"compound": first["formula"], "id": first["compound_id"]}
+        for name, label in list(QUANTITIES.items())[:4]:
+            line[label] = slashed([first[f"{name}_dft"], *part[name]])
+        line["volume error, %"] = slashed(part["volume_error_percent"])
+        line["lowest mode, meV"] = slashed([first["lowest_energy_dft"], *part["lowest_energy"]])
+        found.append(line)
+    return pd.DataFrame(found)
+
+
+def slashed(values: Any) -> str:
+    """Numbers with one decimal, ``1.0 / 2.0``; a failure is a dash."""
+    return " / ".join("-" if pd.isna(value) else f"{value:.1f}" for value in values)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as docs/force_fields.md holds it."""
+    rounded = table.map(lambda x: f"{x:.3g}" if isinstance(x, float) else str(x))
+    lines = [list(table.columns), ["---"] * len(table.columns), *rounded.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def timings(models: list[str], fields: dict[Any, Any]) -> pd.DataFrame:
@@ -300,9 +343,9 @@ def timings(models: list[str], fields: dict[Any, Any]) -> pd.DataFrame:
     done = [field for field in fields.values() if not isinstance(field, str)]
     cells = [pymatgen_structure(phonopy_from_document(field).supercell) for field in done]
     cell = min(cells, key=lambda cell: abs(len(cell) - TIMED))
-    found = {model: seconds_per_call(model, cell) for model in models}
-    index = f"CPU s a force call, {cell.composition.reduced_formula}, {len(cell)} atoms"
-    return pd.DataFrame(found, index=[index])
+    name = f"CPU s a force call, {cell.composition.reduced_formula}, {len(cell)} atoms"
+    found = [{"model": model, name: seconds_per_call(model, cell)} for model in models]
+    return pd.DataFrame(found)
 
 
 def main() -> None:
@@ -321,8 +364,9 @@ def main() -> None:
     rows = [row(kinds[id_], dft[id_], model, field) for (model, id_), field in fields.items()]
     table = pd.DataFrame(rows)
     table.to_csv(options.output, index=False, float_format="%.3f")
-    for frame in (summary(table), stability(table), timings(options.models, fields)):
-        print("\n" + frame.round(3).to_string())
+    times = timings(options.models, fields)
+    for part in (summary(table), stability(table), times, by_compound(table)):
+        print("\n" + markdown(part))
 
 
 def parse_arguments() -> argparse.Namespace:

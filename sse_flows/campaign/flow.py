@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jobflow import Flow, Job, JobConfig, OnMissing
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from sse_flows.campaign.jobs import (
     describe_compound,
@@ -66,14 +66,20 @@ class Plan(BaseModel):
         Raises
         ------
         SSEError
-            The campaign has not been run yet.
+            The campaign has not been run yet, or the file is damaged.
         """
         path = folder / PLAN_FILE
         if not path.is_file():
             raise SSEError(
                 f"no results in {folder}", mend="Run the campaign first: sse run campaign.yaml"
             )
-        return cls.model_validate_json(path.read_text())
+        try:
+            return cls.model_validate_json(path.read_text())
+        except ValidationError as error:
+            raise SSEError(
+                f"{path} is damaged or of another version of sse-flows",
+                mend="Run the campaign again: it writes the file anew and keeps all results",
+            ) from error
 
 
 class Campaign:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -191,15 +191,24 @@ def _yaml_place(error: yaml.YAMLError) -> str:
 
 def _first_error(error: ValidationError) -> str:
     """One line: the field, what is wrong, what would be right, and how many more there are."""
-    problems = error.errors()
-    first = problems[0]
-    where = ".".join(str(part) for part in first["loc"]) or "campaign"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        return f"unknown field {where}{_suggestion(first['loc'])}{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
-    return f"field {where}: {message}{shown}{more}"
+    fields: dict[str, list[Any]] = {}  # a field that may be of two types has two errors
+    for problem in error.errors():
+        fields.setdefault(_where(problem["loc"]), []).append(problem)
+    where, problems = next(iter(fields.items()))
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    location, value = problems[0]["loc"], problems[0]["input"]
+    if problems[0]["type"] == "extra_forbidden":
+        return f"unknown field {where}{_suggestion(location)}{more}"
+    messages = dict.fromkeys(one["msg"].removeprefix("Value error, ") for one in problems)
+    shown = "" if isinstance(value, dict) else f" (got {value!r})"
+    return f"field {where}: {' or '.join(messages)}{shown}{more}"
+
+
+def _where(location: tuple) -> str:
+    """Dotted name of a field, without the types of a union that pydantic names beside it."""
+    parts = [str(part) for part in location]
+    kept = [part for part in parts if part != "str" and "[" not in part]
+    return ".".join(kept) or "campaign"
 
 
 def _suggestion(location: tuple) -> str:
@@ -207,7 +216,8 @@ def _suggestion(location: tuple) -> str:
     model: Any = Manifest
     for part in location[:-1]:
         known = getattr(model, "model_fields", {}).get(part)
-        model = known.annotation if known else None
+        kinds = (known.annotation, *get_args(known.annotation)) if known else ()
+        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
     names = list(getattr(model, "model_fields", {}))
     near = difflib.get_close_matches(str(location[-1]), names, n=1)
     if near:

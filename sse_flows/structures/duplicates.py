@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
@@ -21,7 +24,11 @@ _PROPERTIES = (
 CONFLICT = 10.0
 """Ratio of two measured conductivities beyond which a reader is warned."""
 _MAX_VOLUME_RATIO = 1.3
-"""Volumes per atom further apart than this are never compared: they cannot match."""
+_SHELLS = 12
+_REACH = 3.0
+_MAX_SHELL_CHANGE = 0.1
+"""Crystals further apart in volume, or in the scaled mean distance of an n-th neighbour, are not
+compared: the matcher needs long for two large cells that are alike but not the same."""
 
 
 def merge_duplicates(
@@ -50,7 +57,7 @@ def merge_duplicates(
         Measured conductivities which differ by more than a factor of ten are remarked.
     """
     compounds = list(compounds)
-    matcher = StructureMatcher(ltol=ltol, stol=stol, angle_tol=angle_tol, attempt_supercell=False)
+    matcher = StructureMatcher(ltol=ltol, stol=stol, angle_tol=angle_tol, primitive_cell=False)
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, compound in enumerate(compounds):
         groups[(compound.mobile_ion, _formula(compound))].append(index)
@@ -67,31 +74,74 @@ def _formula(compound: Compound) -> str:
     return " ".join(f"{el}{n / total:.3f}" for el, n in sorted(amounts.items()))
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A compound with what tells most different crystals apart at a glance."""
+
+    compound: Compound
+    cell: Structure
+    volume: float
+    shells: np.ndarray
+
+    @classmethod
+    def of(cls, compound: Compound) -> _Candidate:
+        cell = compound.structure.copy()
+        cell.remove_oxidation_states()  # one source decorates, another does not
+        cell = cell.get_primitive_structure()
+        volume = cell.volume / cell.composition.num_atoms
+        return cls(compound, cell, volume, _shells(cell))
+
+    def resembles(self, other: _Candidate) -> bool:
+        """Whether the two may be the same crystal."""
+        if len(self.cell) != len(other.cell) or self.shells.shape != other.shells.shape:
+            return False
+        if not 1 / _MAX_VOLUME_RATIO < self.volume / other.volume < _MAX_VOLUME_RATIO:
+            return False
+        return bool(np.abs(self.shells - other.shells).max() < _MAX_SHELL_CHANGE)
+
+
+def _shells(cell: Structure) -> np.ndarray:
+    """Mean distance of the n-th neighbour of each kind, for each kind of site: a fingerprint.
+
+    In units of the edge of a site's share of the volume; neighbours beyond three edges count as
+    three edges away. Kinds are the occupants without their amounts, which may be rounded.
+    """
+    edge = (cell.volume / len(cell)) ** (1 / 3)
+    kinds = np.array(["".join(sorted(sp.symbol for sp in site.species)) for site in cell])
+    center, neighbor, _, distance = cell.get_neighbor_list(_REACH * edge)
+    rows = []
+    for here, there in itertools.product(np.unique(kinds), repeat=2):
+        members = np.flatnonzero(kinds == here)
+        chosen = (kinds[center] == here) & (kinds[neighbor] == there)
+        shells = np.full((len(members), _SHELLS), _REACH)
+        for row, member in enumerate(members):
+            near = np.sort(distance[chosen & (center == member)])[:_SHELLS] / edge
+            shells[row, : len(near)] = near
+        rows.append(shells.mean(axis=0))
+    return np.array(rows)
+
+
 def _cluster(
     compounds: list[Compound], members: list[int], matcher: StructureMatcher
 ) -> dict[int, list[Compound]]:
     """Compounds of one formula by structure, under the index of each first one."""
+    if len(members) == 1:
+        return {members[0]: [compounds[members[0]]]}
     clusters: dict[int, list[Compound]] = {}
+    heads: dict[int, _Candidate] = {}
     for index in members:
-        compound = compounds[index]
-        home = next((i for i in clusters if _same(compounds[i], compound, matcher)), None)
-        clusters.setdefault(index if home is None else home, []).append(compound)
+        candidate = _Candidate.of(compounds[index])
+        home = next(
+            (
+                i
+                for i, head in heads.items()
+                if head.resembles(candidate) and matcher.fit(head.cell, candidate.cell)
+            ),
+            index,
+        )
+        heads.setdefault(home, candidate)
+        clusters.setdefault(home, []).append(compounds[index])
     return clusters
-
-
-def _same(first: Compound, second: Compound, matcher: StructureMatcher) -> bool:
-    a, b = _comparable(first, second)
-    ratio = (a.volume / a.composition.num_atoms) / (b.volume / b.composition.num_atoms)
-    if not 1 / _MAX_VOLUME_RATIO < ratio < _MAX_VOLUME_RATIO:
-        return False
-    return bool(matcher.fit(a, b))
-
-
-def _comparable(first: Compound, second: Compound) -> tuple[Structure, Structure]:
-    pair = (first.structure.copy(), second.structure.copy())
-    for structure in pair:  # one source decorates, another does not
-        structure.remove_oxidation_states()
-    return pair
 
 
 def _merged(cluster: list[Compound]) -> Compound:

@@ -82,35 +82,29 @@ def order(
     timeout
         Seconds for the search; the best arrangement met by then is taken.
     tolerance
-        Change of an element's amount, as a share of the atoms on its positions, that is accepted
-        for a smaller cell.
+        Allowed change of an element's amount, as a share of the atoms on its positions.
     compound_id
         Named in errors.
 
     Returns
     -------
     Ordering
-        An ordered crystal comes back as its primitive standard cell. The result depends only on
-        the arguments, unless the time runs out (there is a warning then).
+        The result depends only on the arguments, unless the time runs out (a warning says so).
 
     Raises
     ------
     SSEError
-        If even the primitive cell is larger than `max_atoms`, or if the positions cannot hold the
-        atoms without overlaps.
+        If even the primitive cell exceeds `max_atoms`, or its atoms cannot but overlap.
     """
     deadline = time.monotonic() + timeout
-    clean = tidy(structure)
     states = dict(oxidation_states(structure) if charges is None else charges)
-    cell = primitive_cell(clean)
+    cell = primitive_cell(tidy(structure))
     _refuse_large(cell, max_atoms, compound_id)
     if cell.is_ordered:
         return Ordering(cell)
     orbits = partial_orbits(cell, _SYMPREC)
     multiple, counts = choose_multiple(cell, orbits, states, max_atoms, tolerance)
-    supercell = cell.make_supercell(
-        compact_scaling(cell.lattice, multiple), to_unit_cell=True, in_place=False
-    )
+    supercell = cell.make_supercell(compact_scaling(cell.lattice, multiple), in_place=False)
     # make_supercell lists the images of each site one after the other
     spread = [[i * multiple + m for i in o.sites for m in range(multiple)] for o in orbits]
     paired = paired_counts(cell, orbits, multiple, states, counts)
@@ -122,8 +116,7 @@ def order(
         best = min(best, freed, key=lambda a: a.penalty)
     ordered = primitive_cell(best.structure)
     _refuse_overlaps(ordered, compound_id)
-    moved = best.options is not options
-    warnings = _remarks(cell, ordered, counts, best, moved)
+    warnings = _remarks(cell, ordered, counts, best, best.options is not options)
     if not best.complete:
         warnings.append(f"the search for the best arrangement stopped after {timeout:g} s")
     return Ordering(ordered, best.energy, warnings)

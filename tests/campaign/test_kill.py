@@ -31,7 +31,7 @@ folder, log = sys.argv[1:]
 groups = [
     fan_out([100 * g + n for n in range({PARTS})], log, 0.05 + 0.02 * g) for g in range({GROUPS})
 ]
-chain = [add(0, 1, log, 0.05)]
+chain = [add(0, 1, log, 0.06)]
 for _ in range({CHAIN}):
     chain.append(add(chain[-1].output, 1, log, 0.1))
 end = total([*(g.output["sum"] for g in groups), chain[-1].output], log)
@@ -40,7 +40,14 @@ flow = with_content_keys(Flow([*groups, *chain, end]))
 store = embedded_store(folder)
 store.connect()
 print("ready", flush=True)
-watch = lambda graph, node: print(node.state, flush=True)
+begun = set()
+
+def watch(graph, node):
+    if node.state == "running":
+        begun.add(node.key)
+    elif node.key in begun:
+        print("computed", flush=True)
+
 graph = LocalRunner(store, Path(folder), 2, watch).run(flow)
 print(json.dumps([graph.counts(), store.get_output(flow.jobs[-1].uuid)]))
 """
@@ -54,10 +61,10 @@ def _start(folder: Path, log: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def _kill_after(process: subprocess.Popen, lines: int, delay: float) -> None:
-    """Kill process and workers some time after it has printed some lines."""
-    for _ in range(lines):
-        process.stdout.readline()
+def _kill_after(process: subprocess.Popen, line: str, delay: float) -> None:
+    """Kill process and workers some time after it has printed a line."""
+    while process.stdout.readline() not in (f"{line}\n", ""):
+        pass
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -86,7 +93,8 @@ def test_killed_at_ten_random_moments_nothing_is_lost_or_computed_twice(tmp_path
     stored: dict[tuple[str, int], object] = {}
     runs: dict[tuple[str, int], int] = {}
     for _ in range(KILLS):
-        _kill_after(_start(folder, log), chance.choice([0, 1, 2, 5, 7, 9]), chance.uniform(0, 0.4))
+        moment = chance.choice(["ready", "computed", "computed", "computed"])
+        _kill_after(_start(folder, log), moment, chance.uniform(0, 0.7))
         if not (folder / STORE_FILE).exists():
             continue
         assert _is_intact(folder)

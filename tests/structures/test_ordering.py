@@ -218,14 +218,14 @@ def test_pooling_joins_only_orbits_that_can_trade_vacancies():
 
 
 def test_atoms_move_to_another_orbit_where_counts_would_overlap():
-    # four positions in two close pairs can hold two atoms, not the three counted
+    # two close pairs of positions can hold two atoms, not the three counted
     pairs = [[x + d, y, 0.0] for x, y in ((0.25, 0.25), (0.25, 0.75)) for d in (-0.05, 0.05)]
-    sites = [{"Li": 0.74}] * 4 + [{"Li": 0.24}] * 4 + [{"F": 1.0}] * 4
-    lone = [[0.75, y, z] for y in (0.25, 0.75) for z in (0.3, 0.7)]
-    anions = [[x, y, 0.5] for x in (0.0, 0.5) for y in (0.0, 0.5)]
+    lone = [[0.75, y, z] for y in (0.2, 0.7) for z in (0.31, 0.72)]
+    anions = [[x, y, 0.5] for x in (0.0, 0.5) for y in (0.0, 0.45)]
+    sites = [{"Li": 0.75}] * 4 + [{"Li": 0.25}] * 4 + [{"F": 1.0}] * 4
     structure = Structure(Lattice.orthorhombic(7, 8, 6), sites, pairs + lone + anions)
     ordering = order(structure, {"Li": 1, "F": -1})
     assert ordering.structure.composition.reduced_formula == "LiF"
-    assert any("moved between" in w for w in ordering.warnings)
     apart = ordering.structure.distance_matrix[np.triu_indices(len(ordering.structure), 1)]
     assert apart.min() > 1.0
+    assert any("moved between" in w for w in ordering.warnings)

@@ -1,0 +1,110 @@
+"""The `sse` command: quick help, and errors of one line."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sse_flows import __version__
+from sse_flows.cli import main as module
+from sse_flows.errors import SSEError
+
+COMMANDS = ["check", "init", "run", "status", "results", "report"]
+HEAVY = [
+    "atomate2",
+    "ase",
+    "chgnet",
+    "jobflow",
+    "maggma",
+    "matplotlib",
+    "mongomock",
+    "numpy",
+    "pandas",
+    "phonopy",
+    "pydantic",
+    "pymatgen",
+    "scipy",
+    "sevenn",
+    "sklearn",
+    "torch",
+]
+
+
+def _help(*options: str) -> subprocess.CompletedProcess:
+    code = "import sys; sys.argv = ['sse', '--help']; from sse_flows.cli.main import main; main()"
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy():
+    done = _help("-X", "importtime")
+    assert all(f"  {command} " in done.stdout for command in COMMANDS)
+    imported = {line.split("|")[-1].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert imported.isdisjoint(HEAVY), imported & set(HEAVY)
+
+
+def test_help_answers_at_once():
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        _help()
+        seconds.append(time.perf_counter() - start)
+    # half a second on a machine of one's own
+    assert statistics.median(seconds) < 1.5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(sse, command):
+    result = sse(command, "--help")
+    assert result.code == 0
+    assert f"sse {command} [OPTIONS]" in result.out.splitlines()[0]
+
+
+def test_the_version_is_printed(sse):
+    assert sse("--version").out == f"sse-flows {__version__}\n"
+
+
+def test_an_unknown_command_is_refused(sse):
+    result = sse("runn")
+    assert result.code == 2
+    assert "runn" in result.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (SSEError("bad", compound="li2s", mend="Mend it"), 1, "error: li2s: bad. Mend it"),
+        (KeyboardInterrupt(), 130, "stopped; run the same command again to go on"),
+    ],
+)
+def test_what_ends_a_command_is_one_line(monkeypatch, capsys, raised, code, line):
+    def app():
+        raise raised
+
+    monkeypatch.setattr(module, "app", app)
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    assert end.value.code == code
+    assert capsys.readouterr().err == line + "\n"
+
+
+def test_a_reader_that_had_enough_is_no_error(tmp_path):
+    code = "import sys; from sse_flows.cli.main import main; sys.argv = ['sse', '--help']; main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert "Traceback" not in done.stderr
