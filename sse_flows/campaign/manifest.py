@@ -73,7 +73,7 @@ class Relax(_Section):
     """Relaxation with the space group kept."""
 
     force_max: float = Field(0.001, gt=0, le=0.1, description="Largest force left, eV/Å")
-    steps: int = Field(500, ge=1, description="Most ionic steps")
+    steps: int = Field(500, ge=2, description="Most ionic steps; one would be no relaxation")
 
 
 class Phonons(_Section):

@@ -74,7 +74,7 @@ def test_an_unknown_field_suggests_the_right_one(tmp_path, extra, parts):
         ("code: {name: vasp}", ["code.name", "'forcefield'", "'vasp'"]),
         ("models: {max_features: 2.5}", ["models.max_features", "integer", "2.5"]),
         ("models: {nested: perhaps}", ["models.nested", "boolean", "perhaps"]),
-        ("relax: {steps: 0}", ["relax.steps", "greater than or equal to 1"]),
+        ("relax: {steps: 1}", ["relax.steps", "greater than or equal to 2"]),
         ("train: {files: my_folder}", ["train.files", "valid list", "'my_folder'"]),
         ("train: {files: [1]}", ["train.files.0", "valid string", "1"]),
         ("train: {conductors: li2s}", ["field train.conductors:", "valid list", "'all'", "'li2s'"]),
