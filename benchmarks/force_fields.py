@@ -4,7 +4,8 @@
 
 KYOTO_FOLDER holds archives ``mp-ID-formula-spacegroup.tar.lzma`` of the Kyoto phonon database
 (PBEsol). Each compound of `COMPOUNDS` goes through the path that a campaign takes: relax with the
-force field, supercell of 10 Å, displacements, LatticeDynamics. The reference is made by the same
+force field, supercell of 10 Å, displacements, LatticeDynamics; once in the force field's own cell, once with the lattice constants
+of DFT kept, which tells its stiffness from its volume. The reference is made by the same
 code from the database's own forces. Neither has the non-analytic correction: a force field knows no
 Born charges. What is done is kept in the results folder and not computed again.
 """
@@ -134,7 +135,7 @@ def archives(folder: Path, limit: int | None) -> dict[str, Path]:
 # --- the force fields ----------------------------------------------------------------------------
 
 
-def chain(model: str, id_: str, structure: Structure, relax_cell: bool) -> Flow:
+def chain(model: str, cell: str, id_: str, structure: Structure) -> Flow:
     """Relaxation and phonons of one compound, with content keys: a run can be resumed."""
     from jobflow import Flow
 
@@ -144,12 +145,12 @@ def chain(model: str, id_: str, structure: Structure, relax_cell: bool) -> Flow:
 
     field = ForceField(model)
     maker = field.relax_maker()
-    maker.relax_cell = relax_cell
+    maker.relax_cell = cell == "relaxed"
     relax = maker.make(structure)
     phonons = LatticeDynamicsMaker(field.phonon_maker(), method=field.method)
     dynamics = phonons.make(relax.output.structure, id_)
     flow = Flow([relax, dynamics], output=dynamics.output, name=f"{id_} {model}")
-    flow.update_metadata({"compound": id_, "model": model}, dynamic=True)
+    flow.update_metadata({"model": model, "cell": cell, "compound": id_}, dynamic=True)
     return with_content_keys(flow)
 
 
@@ -165,24 +166,24 @@ def compute(flows: dict[Any, Flow], folder: Path, processes: int) -> dict[Any, A
     store.connect()
     runner = LocalRunner(store, folder, processes, tell)
     reasons = failures(runner.run(Flow(list(flows.values()))))
-    return {key: reasons.get(key) or document(flow, store) for key, flow in flows.items()}
+    return {one: reasons.get(one) or document(flow, store) for one, flow in flows.items()}
 
 
 def tell(graph: Graph, node: Node | None) -> None:
     """Print a line when the document of a compound is there, or a job failed."""
     last = node is not None and node.job.name == "collect_lattice_dynamics"
     if node is not None and (node.reason or (last and node.state == "done")):
-        labels = node.job.metadata
-        print(labels["model"], labels["compound"], node.state, node.reason, flush=True)
+        print(*key(node), node.state, node.reason, flush=True)
 
 
-def failures(graph: Graph) -> dict[tuple[str, str], str]:
-    """Why a model failed at a compound, by (model, compound)."""
-    return {
-        (node.job.metadata["model"], node.job.metadata["compound"]): node.reason
-        for node in graph.nodes.values()
-        if node.reason
-    }
+def key(node: Node) -> tuple[str, ...]:
+    """Model, cell and compound of a job."""
+    return tuple(node.job.metadata[name] for name in ("model", "cell", "compound"))
+
+
+def failures(graph: Graph) -> dict[tuple[str, ...], str]:
+    """Why a model failed at a compound."""
+    return {key(node): node.reason for node in graph.nodes.values() if node.reason}
 
 
 def document(flow: Flow, store: JobStore) -> LatticeDynamics:
@@ -232,23 +233,19 @@ def quantities(dynamics: LatticeDynamics) -> dict[str, float | None]:
     }
 
 
-def row(kind: str, dft: LatticeDynamics, model: str, field: LatticeDynamics | str) -> dict:
-    """One line of the table: the reference, the force field, and where they part."""
-    head = {"compound_id": dft.compound_id, "formula": dft.formula, "kind": kind, "model": model}
+def row(dft: LatticeDynamics, field: LatticeDynamics | str) -> dict[str, Any]:
+    """The numbers of one line of the table: the reference and, unless it failed, the model."""
     wanted = {f"{name}_dft": value for name, value in quantities(dft).items()}
     if isinstance(field, str):
-        return {**head, "failure": field, **wanted}
+        return {"failure": field, **wanted}
     given = quantities(field)
-    volume = 100 * (given["volume"] / wanted["volume_dft"] - 1)  # type: ignore[operator]
-    size = abs(round(np.linalg.det(field.supercell_matrix))) * len(field.unitcell)
     return {
-        **head,
         "failure": "",
-        "supercell_atoms": size,
+        "supercell_atoms": abs(round(np.linalg.det(field.supercell_matrix))) * len(field.unitcell),
         "displacements": int(field.provenance["displaced supercells"]),
         **wanted,
         **given,
-        "volume_error_percent": volume,
+        "volume_error_percent": 100 * (given["volume"] / wanted["volume_dft"] - 1),  # type: ignore
     }
 
 
@@ -256,10 +253,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Errors of each model against DFT, quantity by quantity."""
     found = []
     for name, label in QUANTITIES.items():
-        wins = nearest(table, name)
-        for model, part in table.groupby("model", sort=False):
-            numbers = scores(part, name)
-            found.append({"quantity": label, "model": model, "nearest": wins[model], **numbers})
+        for cell, same in table.groupby("cell", sort=False):
+            wins = nearest(same, name)
+            for model, part in same.groupby("model", sort=False):
+                head = {"quantity": label, "cell": cell, "model": model, "nearest": wins[model]}
+                found.append({**head, **scores(part, name)})
     return pd.DataFrame(found)
 
 
@@ -294,10 +292,11 @@ def scores(part: pd.DataFrame, name: str) -> dict[str, Any]:
 def stability(table: pd.DataFrame) -> pd.DataFrame:
     """Volume errors and soft modes of each model."""
     found = []
-    for model, part in table.groupby("model", sort=False):
+    for (cell, model), part in table.groupby(["cell", "model"], sort=False):
         done = part[part["failure"] == ""]
         soft, expected = done["soft_modes"] > 0, done["soft_modes_dft"] > 0
         line = {
+            "cell": cell,
             "model": model,
             "failed": ", ".join(part["formula"][part["failure"] != ""]) or "none",
             "volume MAE, %": done["volume_error_percent"].abs().mean(),
@@ -356,17 +355,29 @@ def main() -> None:
     kinds = {id_: kind for kind, ids in COMPOUNDS.items() for id_ in ids}
     dft = {id_: reference(archive) for id_, archive in found.items()}
     flows = {
-        (model, id_): chain(model, id_, dft[id_].primitive, options.cell == "relaxed")
+        (model, cell, id_): chain(model, cell, id_, dft[id_].primitive)
+        for cell in options.cells
         for model in options.models
         for id_ in found
     }
     fields = compute(flows, options.results, options.processes)
-    rows = [row(kinds[id_], dft[id_], model, field) for (model, id_), field in fields.items()]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(
+        {
+            "compound_id": id_,
+            "formula": dft[id_].formula,
+            "kind": kinds[id_],
+            "model": model,
+            "cell": cell,
+            **row(dft[id_], field),
+        }
+        for (model, cell, id_), field in fields.items()
+    )
     table.to_csv(options.output, index=False, float_format="%.3f")
     times = timings(options.models, fields)
-    for part in (summary(table), stability(table), times, by_compound(table)):
+    for part in (summary(table), stability(table), times):
         print("\n" + markdown(part))
+    for cell, part in table.groupby("cell", sort=False):
+        print(f"\nCell: {cell}\n\n{markdown(by_compound(part))}")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -376,10 +387,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=["SevenNet-0", "CHGNet"])
     parser.add_argument("--limit", type=int, help="only the first N compounds")
     parser.add_argument(
-        "--cell",
+        "--cells",
+        nargs="+",
         choices=["relaxed", "dft"],
-        default="relaxed",
-        help="the force field's own or DFT's",
+        default=["relaxed", "dft"],
+        help="lattice constants of the force field, or those of DFT",
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder that resumes a run")
     parser.add_argument("--output", type=Path, default=Path("docs/force_fields.csv"))

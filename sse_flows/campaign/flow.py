@@ -111,7 +111,7 @@ class Campaign:
     def folder(self) -> Path:
         """Where results go."""
         name = self.manifest.results.folder.replace("{name}", self.manifest.name)
-        return self.base / Path(name).expanduser()
+        return (self.base / Path(name).expanduser()).resolve()
 
     @cached_property
     def pool(self) -> Pool:

@@ -22,7 +22,7 @@ KEY_VERSION = 1
 """Raise this when the same inputs give other results: every stored result is then computed anew."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_NOT_CONTENT = {"@version", "name", "hosts"}
+_NOT_CONTENT = {"@version", "hosts"}
 
 
 def content_key(work: Any) -> str:
@@ -92,10 +92,12 @@ def _renamed(work: dict, renamed: dict[str, str]) -> dict:
 
 def _content(node: Any) -> Any:
     if isinstance(node, dict):
+        # the name of an object, a maker for instance, is a label; elsewhere it may be a setting
+        ignored = {*_NOT_CONTENT, "name"} if "@class" in node else _NOT_CONTENT
         return {
             key: _content(value)
             for key, value in node.items()
-            if key not in _NOT_CONTENT and value is not None
+            if key not in ignored and value is not None
         }
     if isinstance(node, list):
         return [_content(value) for value in node]

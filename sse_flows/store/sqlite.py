@@ -274,7 +274,7 @@ def _scalar(doc: dict, field: str) -> str | int | float | None:
     value = get(doc, field)
     parts = field.split(".")
     if value is None:  # a field within an array is many values, of which a column holds none
-        heads = (get(doc, parts[:depth]) for depth in range(1, len(parts)))
+        heads = (get(doc, ".".join(parts[:depth])) for depth in range(1, len(parts)))
         value = next((head for head in heads if isinstance(head, list)), None)
     if value is not None and not isinstance(value, _SCALARS):
         raise ValueError(f"field {field!r} is indexed and must be a scalar, not {type(value)}")

@@ -12,7 +12,7 @@ from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 
 from sse_flows.campaign.keys import content_key, with_content_keys
-from sse_flows.testing.jobs import add, crash, fan_out, refuse, total
+from sse_flows.testing.jobs import add, crash, fan_out, refuse, total, write_file
 
 
 def keys(flow: Flow) -> list[str]:
@@ -104,6 +104,13 @@ def test_a_makers_setting_matters_and_its_name_does_not():
 
     assert of() == of(name="another name")
     assert len({of(), of(steps=7), of(relax_cell=False), of(relax_kwargs={"fmax": 0.02})}) == 4
+
+
+def test_a_setting_that_is_called_name_matters():
+    assert content_key({"calculator_kwargs": {"name": "small"}}) != content_key(
+        {"calculator_kwargs": {"name": "large"}}
+    )
+    assert key(write_file(name="a")) != key(write_file(name="b"))
 
 
 def test_references_follow_the_jobs_they_point_to():
