@@ -4,10 +4,11 @@
 
 KYOTO_FOLDER holds archives ``mp-ID-formula-spacegroup.tar.lzma`` of the Kyoto phonon database
 (PBEsol). Each compound of `COMPOUNDS` goes through the path that a campaign takes: relax with the
-force field, supercell of 10 Å, displacements, LatticeDynamics; once in the force field's own cell, once with the lattice constants
-of DFT kept, which tells its stiffness from its volume. The reference is made by the same
-code from the database's own forces. Neither has the non-analytic correction: a force field knows no
-Born charges. What is done is kept in the results folder and not computed again.
+force field, supercell of 10 Å, displacements, LatticeDynamics. This is done twice: in the force
+field's own cell, and with the lattice constants of DFT kept, which tells stiffness from volume. The
+reference is made by the same code from the database's own forces. Neither has the non-analytic
+correction: a force field knows no Born charges. What is done is kept in the results folder and not
+computed again.
 """
 
 from __future__ import annotations
@@ -325,12 +326,12 @@ def by_compound(table: pd.DataFrame) -> pd.DataFrame:
 
 def slashed(values: Any) -> str:
     """Numbers with one decimal, ``1.0 / 2.0``; a failure is a dash."""
-    return " / ".join("-" if pd.isna(value) else f"{value:.1f}" for value in values)
+    return " / ".join("-" if pd.isna(value) else f"{round(value, 1) + 0.0:.1f}" for value in values)
 
 
 def markdown(table: pd.DataFrame) -> str:
     """A table as docs/force_fields.md holds it."""
-    rounded = table.map(lambda x: f"{x:.3g}" if isinstance(x, float) else str(x))
+    rounded = table.map(lambda x: f"{round(x, 4):.3g}" if isinstance(x, float) else str(x))
     lines = [list(table.columns), ["---"] * len(table.columns), *rounded.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -75,9 +75,10 @@ def _force_fields() -> list[Finding]:
 def _store() -> Finding:
     """The store that campaigns would use, without its secrets."""
     from sse_flows.errors import SSEError
-    from sse_flows.store.jobstore import configured_store
 
     try:
+        from sse_flows.store.jobstore import configured_store  # jobflow reads its file on import
+
         store = configured_store()
         if store is None:
             return Finding("store", "ok", "embedded: a SQLite file in each results folder")

@@ -153,6 +153,18 @@ class Manifest(_Section):
         return [self.mobile_ion] if isinstance(self.mobile_ion, str) else list(self.mobile_ion)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Plain YAML in which a key given twice is an error; YAML itself takes the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for (key_node, _), key, seen in zip(node.value, keys, range(len(keys)), strict=True):
+            if key in keys[:seen]:
+                problem = f"the field {key!r} is given twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_manifest(path: str | Path) -> Manifest:
     """Read and check a campaign file.
 
@@ -164,7 +176,7 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text())
+        data = yaml.load(path.read_text(), _UniqueKeys)  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no text file"
         raise SSEError(

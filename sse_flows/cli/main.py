@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -50,3 +51,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader, head for instance, has had enough
         sys.stderr.close()
         sys.exit(141)
+    except Exception as error:
+        if os.environ.get("SSE_TRACEBACK"):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        typer.echo(f"error: {reason}. Set SSE_TRACEBACK=1 to see where", err=True)
+        sys.exit(1)

@@ -147,3 +147,10 @@ def test_a_folder_or_binary_file_is_refused(tmp_path):
 def test_yaml_cannot_make_objects(tmp_path):
     error = error_of(tmp_path, "name: !!python/object/apply:os.system ['echo x']\n")
     assert "line 1" in error.message
+
+
+def test_a_field_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "campaign.yaml"
+    path.write_text("name: a\nmobile_ion: Li\nmobile_ion: Na\ntrain: {table: builtin}\n")
+    with pytest.raises(SSEError, match=r"line 3: the field 'mobile_ion' is given twice"):
+        read_manifest(path)
