@@ -52,13 +52,8 @@ def descriptor_table(sets: Iterable[DescriptorSet]) -> pd.DataFrame:
     return _typed(table)
 
 
-def write_descriptor_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write the table with all digits, so that reading it back gives equal numbers."""
-    table.to_csv(path, float_format="%.17g")
-
-
 def read_descriptor_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table that :func:`write_descriptor_csv` or a user wrote.
+    """Read a table as ``descriptor_table(...).to_csv(path)`` or a user wrote it.
 
     Raises
     ------

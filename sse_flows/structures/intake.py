@@ -212,35 +212,6 @@ def read_conductivities(path: str | Path) -> dict[str, tuple[float, str]]:
     return table
 
 
-def with_conductivities(
-    compounds: Iterable[Compound], table: Mapping[str, tuple[float, str]]
-) -> list[Compound]:
-    """Copies of the compounds with the measured conductivities of a table.
-
-    Raises
-    ------
-    SSEError
-        If an id of the table is none of the compounds'.
-    """
-    compounds = list(compounds)
-    ids = {c.compound_id for c in compounds}
-    stray = [name for name in table if name not in ids]
-    if stray:
-        raise SSEError(
-            f"{len(stray)} ids of the conductivities are no compounds: {', '.join(stray[:5])}",
-            compound=stray[0],
-            mend="Ids are the names of structure files without their endings",
-        )
-    out = []
-    for compound in compounds:
-        value, source = table.get(
-            compound.compound_id, (compound.conductivity, compound.conductivity_source)
-        )
-        update = {"conductivity": value, "conductivity_source": source}
-        out.append(compound.model_copy(update=update))
-    return out
-
-
 def _take(
     result: Intake,
     record: Record | SSEError,

@@ -13,7 +13,6 @@ from sse_flows.descriptors.table import (
     descriptor_sets,
     descriptor_table,
     read_descriptor_csv,
-    write_descriptor_csv,
 )
 from sse_flows.errors import SSEError
 from sse_flows.roles import Roles
@@ -110,7 +109,7 @@ def test_csv_gives_the_table_back(table, tmp_path):
     import pandas as pd
 
     path = tmp_path / "descriptors.csv"
-    write_descriptor_csv(table, path)
+    table.to_csv(path)
     pd.testing.assert_frame_equal(read_descriptor_csv(path), table)
 
 

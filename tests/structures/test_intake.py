@@ -21,7 +21,6 @@ from sse_flows.structures.intake import (
     from_paths,
     load_structures,
     read_conductivities,
-    with_conductivities,
 )
 
 
@@ -163,15 +162,11 @@ def test_ids_stay_unique_when_joined(folder):
     assert both.failures == {"x": "reason"}
 
 
-def test_conductivities(tmp_path, folder):
+def test_conductivities(tmp_path):
     path = tmp_path / "sigma.csv"
     path.write_text("id,conductivity_S_per_cm,source\nsalt,1.5e-9,10.1/x\n")
     table = read_conductivities(path)
     assert table == {"salt": (1.5e-9, "10.1/x")}
-    compounds = from_file(folder / "salt.cif", "Li").compounds
-    assert with_conductivities(compounds, table)[0].conductivity == 1.5e-9
-    with pytest.raises(SSEError, match="no compounds: pepper"):
-        with_conductivities(compounds, {"pepper": (1.0, "x")})
 
 
 @pytest.mark.parametrize(
