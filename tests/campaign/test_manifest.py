@@ -149,7 +149,7 @@ def test_yaml_cannot_make_objects(tmp_path):
     assert "line 1" in error.message
 
 
-def test_a_field_given_twice_is_refused(tmp_path: Path) -> None:
+def test_a_field_given_twice_is_refused(tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text("name: a\nmobile_ion: Li\nmobile_ion: Na\ntrain: {table: builtin}\n")
     with pytest.raises(SSEError, match=r"line 3: the field 'mobile_ion' is given twice"):
