@@ -8,10 +8,7 @@ from pathlib import Path
 from pymatgen.core import Species, Structure
 
 from sse_flows.campaign.manifest import Manifest, Structures
-from sse_flows.roles import assign_roles
-from sse_flows.structures.compound import Compound, Disorder
-from sse_flows.structures.disorder import site_disorder
-from sse_flows.structures.ordering import tidy
+from sse_flows.structures.compound import Compound
 
 
 @dataclass
@@ -56,15 +53,7 @@ def read_pool(manifest: Manifest, base: Path) -> Pool:
         _add_conductivities(pool, base / manifest.train.conductivities)
     if manifest.merge_duplicates:
         _merge(pool)
-    for compound in pool.compounds.values():
-        compound.disorder = measured_disorder(compound)
     return pool
-
-
-def measured_disorder(compound: Compound) -> Disorder:
-    """Site disorder of the structure as measured, before it is ordered."""
-    roles = assign_roles(compound.structure, compound.mobile_ion, compound_id=compound.compound_id)
-    return site_disorder(tidy(compound.structure), roles)
 
 
 def without_charges(structure: Structure) -> tuple[Structure, dict[str, float] | None]:

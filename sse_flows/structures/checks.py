@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Structure
 
 from sse_flows.errors import SSEError
 from sse_flows.roles import assign_roles
@@ -63,7 +63,8 @@ def make_compound(
     """
     check_structure(record.structure, record.id)
     roles = assign_roles(record.structure, mobile_ions, compound_id=record.id)
-    properties = {"property_source": source, **known, **record.properties}
+    formula = reduced_formula(record.structure)
+    properties = {"formula": formula, "property_source": source, **known, **record.properties}
     if not {"band_gap", "formation_energy", "energy_above_hull"} & properties.keys():
         properties.pop("property_source")
     if "conductivity" in properties:
@@ -71,7 +72,6 @@ def make_compound(
     try:
         return Compound(
             compound_id=record.id,
-            formula=record.structure.composition.reduced_formula,
             mobile_ion=roles.mobile,
             structure=record.structure,
             approximant=record.approximant,
@@ -84,6 +84,12 @@ def make_compound(
         raise SSEError(
             one_line(error), compound=record.id, mend="Correct the value and its unit"
         ) from error
+
+
+def reduced_formula(structure: Structure) -> str:
+    """Reduced formula, with the rounding errors of partial occupancies taken out."""
+    amounts = structure.composition.get_el_amt_dict()
+    return Composition({symbol: round(n, 3) for symbol, n in amounts.items()}).reduced_formula
 
 
 def one_line(error: Exception) -> str:

@@ -244,6 +244,7 @@ def _conductor_record(conductor: Conductor) -> Record:
         if crystal is not None and conductor.oxidation_states:
             crystal.add_oxidation_state_by_element(conductor.oxidation_states)
     properties: dict[str, Any] = {
+        "formula": conductor.formula,
         "family": conductor.family,
         "conductivity": conductor.conductivity,
         "conductivity_source": conductor.conductivity_doi,
