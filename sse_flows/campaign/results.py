@@ -162,12 +162,13 @@ def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, An
 def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportData:
     """Everything that the page of a campaign shows, of what is done so far."""
     from sse_flows.campaign.flow import Plan, make_code, settings_of
-    from sse_flows.campaign.status import read_status
+    from sse_flows.campaign.status import computed_in_last_run, read_status
     from sse_flows.report.document import CompoundReport, Failure, ReportData
 
     plan = Plan.read(folder)
     results = CampaignResults(store, plan)
     described = {one.compound_id: one for one in results.descriptors()}
+    fresh = computed_in_last_run(folder)
     compounds = []
     for compound_id, compound in campaign.pool.compounds.items():
         if compound_id not in plan.jobs:
@@ -178,6 +179,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
                 dynamics=_without_force_constants(results.dynamics(compound_id)),
                 descriptors=described.get(compound_id),
                 role=" and ".join(plan.roles[compound_id]),
+                live=plan.jobs[compound_id]["phonons"] in fresh,
                 keys=plan.jobs[compound_id],
             )
         )

@@ -96,6 +96,17 @@ def read_status(folder: Path, plan: Plan) -> Status:
     return status
 
 
+def computed_in_last_run(folder: Path) -> set[str]:
+    """Ids of the jobs that the last run computed, as against those it found in the store."""
+    ids: set[str] = set()
+    for event in read_events(folder):
+        if event["state"] == "start":
+            ids.clear()
+        elif event["state"] == DONE:
+            ids.add(event["uuid"])
+    return ids
+
+
 def _latest_attempt(events: list[dict]) -> list[dict]:
     """The last event of every job; of runs before the last one only what ended well."""
     last: dict[tuple, dict] = {}

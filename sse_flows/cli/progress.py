@@ -57,7 +57,7 @@ class Progress:
         name = _label(node)
         if self.bar is not None:
             self.bar.update(self.task, total=len(graph.nodes), completed=ended, description=name)
-        elif time.monotonic() - self.last > _QUIET_SECONDS:
+        elif time.monotonic() - self.last > _QUIET_SECONDS or _is_long(node):
             self.last = time.monotonic()
             failed = f", {counts['failed']} failed" if counts["failed"] else ""
             line = f"[{self._elapsed()}] {ended} of {len(graph.nodes)} jobs{failed}; {name}"
@@ -66,6 +66,13 @@ class Progress:
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self.start), 60)
         return f"{minutes:3d}:{seconds:02d}"
+
+
+def _is_long(node: Node | None) -> bool:
+    """Whether a job has just begun that alone keeps everything waiting for minutes."""
+    return (
+        node is not None and node.state == "running" and node.job.metadata.get("stage") == "models"
+    )
 
 
 def _label(node: Node | None) -> str:
