@@ -19,7 +19,11 @@ from jobflow import Flow
 from monty.json import MontyDecoder, MontyEncoder
 
 KEY_VERSION = 1
-"""Raise this when the same inputs give other results: every stored result is then computed anew."""
+"""Raise this when the making of keys changes: every stored result is then computed anew."""
+
+JOB_VERSIONS = {"describe_compound": 1}
+"""Raise a job's number (0 where it is not listed) when its code gives other results for the same
+inputs: its stored results, and those that build on them, are then computed anew, no others."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NOT_CONTENT = {"@version", "hosts"}
@@ -80,7 +84,9 @@ def _jobs(node: dict) -> list[dict]:
 
 
 def _work(job: dict) -> dict:
-    return {name: job[name] for name in ("function", "function_args", "function_kwargs")}
+    work = {name: job[name] for name in ("function", "function_args", "function_kwargs")}
+    version = JOB_VERSIONS.get(job["function"].get("@callable", ""), 0)
+    return {**work, "job_version": version} if version else work
 
 
 def _renamed(work: dict, renamed: dict[str, str]) -> dict:

@@ -172,11 +172,19 @@ def _flags(
         )
     if dynamics.born is None and (values["band_gap"] is None or values["band_gap"] > 0):
         flags.append("no Born charges: LO-TO splitting is missing from the phonons")
-    if dynamics.formula != compound.formula:
+    if not _same_composition(dynamics.formula, compound.formula):
         flags.append(
             f"the phonons are of {dynamics.formula}, an ordered approximant of {compound.formula}"
         )
     return flags
+
+
+def _same_composition(first: str, second: str) -> bool:
+    """Whether two formulas are the same but for order, grouping and formula units."""
+    from pymatgen.core import Composition
+
+    fractions = [Composition(formula).fractional_composition for formula in (first, second)]
+    return fractions[0].almost_equals(fractions[1], atol=1e-4)
 
 
 def _provenance(

@@ -255,6 +255,8 @@ def _conductor_record(conductor: Conductor) -> Record:
     warnings = []
     if conductor.conductivity_bound == "upper":
         warnings.append("the measured conductivity is an upper bound")
+    if conductor.approximant is not None:
+        warnings.append(f"calculated on a simpler crystal: {conductor.approximant.source}")
     origin = conductor.structure_doi or conductor.structure_source or "built-in conductors"
     return Record(
         conductor.id,

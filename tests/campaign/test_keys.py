@@ -11,7 +11,7 @@ from jobflow import Flow
 from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 
-from sse_flows.campaign.keys import content_key, with_content_keys
+from sse_flows.campaign.keys import JOB_VERSIONS, content_key, with_content_keys
 from sse_flows.testing.jobs import add, crash, fan_out, refuse, total, write_file
 
 
@@ -195,3 +195,13 @@ def test_order_of_lists_matters_and_of_fields_does_not():
 def test_a_field_that_is_none_is_the_same_as_none_at_all():
     # a library that adds a field with the default None must not make all results stale
     assert content_key({"a": 1, "new": None}) == content_key({"a": 1})
+
+
+def test_a_raised_job_version_changes_that_job_and_what_builds_on_it(monkeypatch):
+    first = write_file("a", "b")
+    flow = Flow([first, add(first.output, 3)])
+    before = keys(flow)
+    monkeypatch.setitem(JOB_VERSIONS, "add", 1)
+    after = keys(flow)
+    assert before[0] == after[0]
+    assert before[1] != after[1]

@@ -65,6 +65,11 @@ def test_flags_name_the_soft_modes_and_the_ordering(compound, dynamics):
     assert any("approximant of Li1.9O" in flag for flag in found.flags)
 
 
+def test_another_spelling_of_the_formula_is_no_approximant(compound, dynamics):
+    found = describe(compound.model_copy(update={"formula": "OLi2"}), dynamics)
+    assert not any("approximant" in flag for flag in found.flags)
+
+
 def test_documents_of_two_compounds_are_refused(compound, dynamics):
     other = compound.model_copy(update={"compound_id": "another"})
     with pytest.raises(SSEError, match="another: the lattice dynamics is of antifluorite"):
