@@ -184,7 +184,7 @@ def _same_composition(first: str, second: str) -> bool:
     from pymatgen.core import Composition
 
     fractions = [Composition(formula).fractional_composition for formula in (first, second)]
-    return fractions[0].almost_equals(fractions[1], atol=1e-4)
+    return fractions[0].almost_equals(fractions[1], rtol=0, atol=1e-4)
 
 
 def _provenance(
