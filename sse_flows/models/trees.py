@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.tree import DecisionTreeRegressor
 
 from sse_flows.models.newton import Floats
+
+Singles = NDArray[np.float32]
+"""What scikit-learn's trees read."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class Bootstrap:
             np.array([np.bincount(rows, minlength=n_rows) for rows in samples], dtype=float),
         )
 
-    def grow(self, values: Floats, target: Floats, **settings: Any) -> list[Any]:
-        """Trees of a forest; values float32 of shape (n_rows, n_columns), nothing missing."""
+    def grow(self, values: Singles, target: Floats, **settings: Any) -> list[Any]:
+        """Trees of a forest; values of shape (n_rows, n_columns), nothing missing."""
         column = np.ascontiguousarray(target, dtype=float).reshape(-1, 1)
         trees = []
         with config_context(skip_parameter_validation=True, assume_finite=True):
@@ -68,10 +72,10 @@ def out_of_bag(values: Floats, target: Floats, bootstrap: Bootstrap, **settings:
 class Folds:
     """Every leave-one-out fold of a table, imputed by the medians of its own rows."""
 
-    training: Floats
-    """float32, shape (n_rows, n_rows - 1, n_columns)."""
-    held_out: Floats
-    """float32, shape (n_rows, n_columns)."""
+    training: Singles
+    """Shape (n_rows, n_rows - 1, n_columns)."""
+    held_out: Singles
+    """Shape (n_rows, n_columns)."""
     target: Floats
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted, indexable
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sse_flows.errors import SSEError
 from sse_flows.models.columns import check_target
@@ -191,12 +191,15 @@ class JackknifePlus(RegressorMixin, BaseEstimator):
         """Fit to all rows and without each; X of shape (n_rows, n_columns), y of (n_rows,)."""
         _check_level(self.level)
         check_target(y)
-        X, y = indexable(X, np.asarray(y, dtype=float))
-        self.estimator_ = clone(self.estimator).fit(X, y)
-        rows = np.arange(len(y))
-        self.folds_ = [clone(self.estimator).fit(_take(X, rows != i), y[rows != i]) for i in rows]
+        target = np.asarray(y, dtype=float)
+        check_consistent_length(X, target)
+        self.estimator_ = clone(self.estimator).fit(X, target)
+        rows = np.arange(len(target))
+        self.folds_ = [
+            clone(self.estimator).fit(_take(X, rows != i), target[rows != i]) for i in rows
+        ]
         left_out = [fold.predict(_take(X, rows == i))[0] for i, fold in enumerate(self.folds_)]
-        self.residuals_ = y - np.array(left_out)
+        self.residuals_ = target - np.array(left_out)
         return self
 
     def predict(self, X: ArrayLike) -> Floats:

@@ -23,7 +23,7 @@ def _data(signal: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_signal_is_above_the_scrambled_scores_and_noise_is_not() -> None:
-    estimator = BestSubsetLogisticRegression(2)
+    estimator = BestSubsetLogisticRegression(1)
     strong = scramble_control(estimator, *_data(20.0), n_permutations=19)
     assert strong.p_value == pytest.approx(1 / 20)
     assert strong.accuracy > strong.quantile_95 >= strong.median > 0.5

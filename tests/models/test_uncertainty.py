@@ -37,7 +37,7 @@ def _line(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("level", [0.8, 0.9])
 def test_intervals_cover_as_often_as_they_say(level) -> None:
     covered: dict[str, list[bool]] = {"jackknife": [], "plus": []}
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         X, y = _line(rng, 30)
         new, truth = _line(rng, 40)
@@ -53,7 +53,7 @@ def test_intervals_cover_as_often_as_they_say(level) -> None:
 def test_sets_cover_either_class_as_often_as_they_say() -> None:
     covered: dict[bool, list[bool]] = {False: [], True: []}
     both = []
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(90, 2))
         y = X[:, 0] + 0.6 * rng.normal(size=90) > 0.5  # a third is positive
