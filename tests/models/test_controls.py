@@ -18,7 +18,7 @@ from sse_flows.models.controls import leave_one_group_out, scramble_control
 
 def _data(signal: float) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(2)
-    X = rng.normal(size=(24, 6))
+    X = rng.normal(size=(24, 4))
     return X, signal * X[:, 0] + rng.normal(size=24) > 0.1
 
 
@@ -27,8 +27,8 @@ def test_a_signal_is_above_the_scrambled_scores_and_noise_is_not() -> None:
     strong = scramble_control(estimator, *_data(20.0), n_permutations=19)
     assert strong.p_value == pytest.approx(1 / 20)
     assert strong.accuracy > strong.quantile_95 >= strong.median > 0.5
-    noise = scramble_control(estimator, *_data(0.0), n_permutations=19)
-    assert noise.p_value > 0.05
+    noise = scramble_control(estimator, *_data(0.0), n_permutations=9)
+    assert noise.p_value > 0.1
     assert not hasattr(estimator, "loo_accuracy_")
 
 

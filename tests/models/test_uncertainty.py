@@ -53,7 +53,7 @@ def test_intervals_cover_as_often_as_they_say(level) -> None:
 def test_sets_cover_either_class_as_often_as_they_say() -> None:
     covered: dict[bool, list[bool]] = {False: [], True: []}
     both = []
-    for seed in range(40):
+    for seed in range(25):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(90, 2))
         y = X[:, 0] + 0.6 * rng.normal(size=90) > 0.5  # a third is positive
