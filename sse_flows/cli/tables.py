@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sse_flows.campaign.status import Status
+    from sse_flows.models.evaluate import Evaluation, ModelEvaluation, UnseenEvaluation
 
 _SHOWN = (
     "formula",
@@ -55,6 +56,71 @@ def results_table(table: pd.DataFrame) -> str:
     if widest > shutil.get_terminal_size((200, 24)).columns:
         text += "\n(wider than this terminal: --format csv --output FILE holds every column)"
     return text
+
+
+def evaluation_table(found: Evaluation) -> str:
+    """Scores of every model in every way, then what they were measured on."""
+    rows = [["model", "score", "plain", "nested", "grouped", "scrambled", "naive"]]
+    rows += _score_rows("classifier", found.classifier, ("accuracy", "f1", "log_loss"))
+    if found.scrambled is not None:
+        rows[1][5] = f"{found.scrambled.median:.3f}"
+    rows += _score_rows("forest", found.regressor, ("rmse", "mae", "r2"))
+    if found.elimination is not None:
+        rows += _score_rows("elimination", found.elimination, ("rmse", "mae", "r2"))
+    lines = [aligned(rows), ""]
+    lines.append(
+        f"{found.n_rows} compounds, {found.n_superionic} above {found.threshold:g} S/cm, "
+        f"{len(found.ignored)} left out; RMSE and MAE in log10(S/cm), log loss in nats"
+    )
+    lines.append(f"classifier: {', '.join(found.classifier.features)}")
+    if found.elimination is not None:
+        lines.append(f"elimination: {', '.join(found.elimination.features)}")
+    if found.classifier.grouped is not None:
+        lines.append(f"{len(found.classifier.grouped.groups)} groups")
+    if found.scrambled is not None:
+        lines.append(
+            f"scrambled {len(found.scrambled.scrambled)} times: the 95th percentile of the best "
+            f"accuracy is {found.scrambled.quantile_95:.3f}; p = {found.scrambled.p_value:.3g}"
+        )
+    lines.append("; ".join(f"{part} {seconds:.0f} s" for part, seconds in found.seconds.items()))
+    return "\n".join(lines)
+
+
+def unseen_table(found: UnseenEvaluation) -> str:
+    """A saved model beside the naive guess on compounds that it never saw."""
+    rows = [["score", "model", "naive"]]
+    for scores, naive, names in (
+        (found.classification, found.naive_classification, ("accuracy", "f1", "log_loss")),
+        (found.regression, found.naive_regression, ("rmse", "mae", "r2")),
+    ):
+        rows += [[_name(n), f"{getattr(scores, n):.3f}", f"{getattr(naive, n):.3f}"] for n in names]
+    outside = ", ".join(f"{count} of the {name}" for name, count in found.outside_domain.items())
+    return "\n".join(
+        [
+            aligned(rows),
+            "",
+            f"{found.n_rows} compounds that the model never saw; {len(found.seen)} that it was "
+            f"trained on and {len(found.ignored)} without a value left out",
+            f"at level {found.level:g}: {found.interval_coverage:.0%} inside their interval, "
+            f"{found.set_coverage:.0%} in their set, {found.undecided:.0%} undecided",
+            f"outside the applicability domain: {outside}",
+        ]
+    )
+
+
+def _score_rows(name: str, model: ModelEvaluation, scores: tuple[str, ...]) -> list[list[str]]:
+    grouped = None if model.grouped is None else model.grouped.scores
+    ways = (model.plain, model.nested, grouped, None, model.naive)
+    return [
+        [name, _name(one), *("-" if way is None else f"{getattr(way, one):.3f}" for way in ways)]
+        for one in scores
+    ]
+
+
+def _name(score: str) -> str:
+    """A score as people write it."""
+    short = {"f1": "F1", "rmse": "RMSE", "mae": "MAE", "r2": "R2"}
+    return short.get(score, score.replace("_", " "))
 
 
 def aligned(rows: list[list[str]]) -> str:

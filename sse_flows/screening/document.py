@@ -75,6 +75,17 @@ class ScreeningRow(_Document):
         default=None,
         description="Probability by the published equation; None where it lacks a descriptor",
     )
+    log10_conductivity_low: float | None = Field(
+        default=None,
+        description="Lower end of the conformal interval, log10(S/cm); None without a trained "
+        "regressor or with too few training compounds for the level",
+    )
+    log10_conductivity_high: float | None = Field(default=None, description="Its upper end")
+    prediction_set: list[str] | None = Field(
+        default=None,
+        description="Classes that cannot be excluded at the level: superionic, not superionic, "
+        "both (undecided) or none (unlike either); None without a trained classifier",
+    )
     imputed: list[str] = Field(
         description="Descriptors of the trained models filled with the training median"
     )
@@ -111,6 +122,10 @@ class ScreeningResult(_Document):
     filtered_out: list[FilteredOut] = Field(description="Compounds that did not, by id")
     models_hash: str | None = Field(
         description="SHA-256 of the training table of the models; None for the published equation"
+    )
+
+    level: float | None = Field(
+        default=None, description="Share of new compounds that intervals and sets should hold"
     )
 
     def to_frame(self) -> pd.DataFrame:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.models.document import TrainedModels
 from sse_flows.models.kim2024 import Kim2024
 from sse_flows.models.newton import Floats
 from sse_flows.models.table import descriptor_values
+from sse_flows.models.uncertainty import LEVEL, ConformalModels, set_labels
 from sse_flows.screening.document import FilteredOut, Filters, ScreeningResult, ScreeningRow
 from sse_flows.screening.filters import Verdict, apply_filters
 
@@ -26,10 +29,16 @@ class _Predictions:
     imputed: list[list[str]]
     distance: dict[str, Floats]
     in_training: list[bool]
+    interval: tuple[Floats, Floats] | None = None
+    allowed: NDArray[np.bool_] | None = None
 
 
 def screen(
-    table: pd.DataFrame, models: TrainedModels | Kim2024, filters: Filters | None = None
+    table: pd.DataFrame,
+    models: TrainedModels | Kim2024,
+    filters: Filters | None = None,
+    *,
+    level: float = LEVEL,
 ) -> ScreeningResult:
     """Filter and rank a pool of compounds.
 
@@ -46,12 +55,14 @@ def screen(
         What `train` or `load_models` gave, or `Kim2024()`.
     filters
         By default none.
+    level
+        Share of new compounds that the conformal intervals and sets of trained models should hold.
 
     Raises
     ------
     SSEError
         If a column that the models need is absent, an id occurs twice, a value is not a finite
-        number or a formula cannot be read.
+        number, a formula cannot be read or the level is not between 0 and 1.
     """
     filters = filters or Filters()
     values = descriptor_values(table, _needed(models))
@@ -61,7 +72,7 @@ def screen(
         verdicts[name].reasons.append("no descriptor is known")
     formulas = _formulas(table)
     passed = values.loc[[name for name, verdict in verdicts.items() if not verdict.reasons]]
-    says = _predict(passed, models)
+    says = _predict(passed, models, level)
     soft = _soft_modes(table)
     rows = [_row(i, passed, says, verdicts, formulas, soft) for i in range(len(passed))]
     trained = isinstance(models, TrainedModels)
@@ -75,6 +86,7 @@ def screen(
             if verdict.reasons
         ],
         models_hash=models.data_hash if trained else None,
+        level=level if trained else None,
     )
 
 
@@ -85,7 +97,7 @@ def _needed(models: TrainedModels | Kim2024) -> list[str]:
     return list(DESCRIPTORS)
 
 
-def _predict(values: pd.DataFrame, models: TrainedModels | Kim2024) -> _Predictions:
+def _predict(values: pd.DataFrame, models: TrainedModels | Kim2024, level: float) -> _Predictions:
     names = list(values.index)
     if isinstance(models, Kim2024) or values.empty:
         kim = Kim2024().predict_proba(values)[:, 1]
@@ -99,9 +111,12 @@ def _predict(values: pd.DataFrame, models: TrainedModels | Kim2024) -> _Predicti
         "classifier": (fitted.classifier_domain, chosen),
         "regressor": (fitted.regressor_domain, used),
     }
+    conformal = ConformalModels.of(models, level)
+    probability = fitted.classifier.predict_proba(values)[:, 1]
+    log10_conductivity = fitted.regressor.predict(values)
     return _Predictions(
-        probability=fitted.classifier.predict_proba(values)[:, 1],
-        log10_conductivity=fitted.regressor.predict(values),
+        probability=probability,
+        log10_conductivity=log10_conductivity,
         kim2024=Kim2024().predict_proba(values)[:, 1],
         imputed=[[used[j] for j in np.flatnonzero(row)] for row in unknown],
         distance={
@@ -109,6 +124,8 @@ def _predict(values: pd.DataFrame, models: TrainedModels | Kim2024) -> _Predicti
             for model, (domain, columns) in domains.items()
         },
         in_training=[name in trained_on for name in names],
+        interval=conformal.intervals(log10_conductivity),
+        allowed=conformal.sets(probability),
     )
 
 
@@ -140,10 +157,22 @@ def _row(
         domain_distance=distance,
         soft_modes=soft[name],
         in_training=says.in_training[i],
+        **_uncertainty(i, says),
         flags=list(verdicts[name].flags),
     )
     row.flags += _flags(row)
     return row
+
+
+def _uncertainty(i: int, says: _Predictions) -> dict[str, Any]:
+    """Conformal fields of one row; an infinite interval says nothing and is left out."""
+    fields: dict[str, Any] = {}
+    if says.interval is not None and np.isfinite(says.interval[0][i]):
+        fields["log10_conductivity_low"] = float(says.interval[0][i])
+        fields["log10_conductivity_high"] = float(says.interval[1][i])
+    if says.allowed is not None:
+        fields["prediction_set"] = set_labels(says.allowed[i])
+    return fields
 
 
 def _flags(row: ScreeningRow) -> list[str]:

@@ -114,3 +114,32 @@ def test_unusable_tables_are_refused(pool: pd.DataFrame, models: TrainedModels) 
         screen(pool.drop(columns="density"), models)
     with pytest.raises(SSEError, match="more than once"):
         screen(pd.concat([pool, pool.iloc[:1]]), models)
+
+
+def test_rows_carry_intervals_and_sets(pool: pd.DataFrame, models: TrainedModels) -> None:
+    result = screen(pool, models, level=0.8)
+    assert result.level == 0.8
+    errors = sorted(abs(row.log10_measured - row.log10_predicted) for row in models.training)
+    half = errors[int(np.ceil(21 * 0.8)) - 1]
+    for row in result.rows:
+        assert row.log10_conductivity_high == pytest.approx(row.log10_conductivity + half)
+        assert row.log10_conductivity_low == pytest.approx(row.log10_conductivity - half)
+        assert set(row.prediction_set) <= {"superionic", "not superionic"}
+    tight = {row.compound_id: set(row.prediction_set) for row in result.rows}
+    wide = {row.compound_id: set(row.prediction_set) for row in screen(pool, models).rows}
+    assert all(tight[name] <= wide[name] for name in pool.index)
+    assert any(tight[name] < wide[name] for name in pool.index)
+
+
+def test_too_few_training_rows_for_a_level_give_no_interval(
+    pool: pd.DataFrame, models: TrainedModels
+) -> None:
+    row = screen(pool, models, level=0.99).rows[0]
+    assert row.log10_conductivity is not None
+    assert row.log10_conductivity_low is None
+    assert row.prediction_set == ["not superionic", "superionic"]
+    published = screen(pool, Kim2024())
+    assert published.level is None
+    assert published.rows[0].prediction_set is None
+    with pytest.raises(SSEError, match="level=90 is not between 0 and 1"):
+        screen(pool, models, level=90)

@@ -1,0 +1,135 @@
+"""``sse evaluate`` and ``train``: models of any table of descriptors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sse_flows.cli.options import Output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Table = Annotated[
+    str,
+    typer.Argument(help="CSV as `sse results` writes it, or builtin.", show_default=False),
+]
+MaxFeatures = Annotated[
+    int, typer.Option("--max-features", min=1, help="Largest subset of descriptors.")
+]
+Threshold = Annotated[float, typer.Option(help="Superionic above, S/cm.")]
+
+
+def evaluate(
+    table: Table,
+    model: Annotated[
+        Path | None, typer.Option(help="Test this saved model on the compounds it never saw.")
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Also leave out whole groups: a column, say family.")
+    ] = None,
+    scramble: Annotated[
+        int, typer.Option(min=0, help="Permutations of the labels to search as well.")
+    ] = 0,
+    max_features: MaxFeatures = 3,
+    elimination: Annotated[
+        bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
+    ] = False,
+    nested: Annotated[bool, typer.Option(help="Choose descriptors inside the folds too.")] = True,
+    trees: Annotated[int, typer.Option(min=1, help="Trees of each forest.")] = 100,
+    threshold: Threshold = 1e-4,
+    level: Annotated[float, typer.Option(help="Of conformal intervals and sets.")] = 0.9,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write the document, JSON.")
+    ] = None,
+) -> None:
+    """Scores side by side: plain, nested, grouped, scrambled, naive."""
+    from sse_flows.cli.tables import evaluation_table, unseen_table
+    from sse_flows.models import evaluate as scores
+    from sse_flows.models.registry import load_models
+
+    rows = _read(table, groups)
+    if model is not None:
+        unseen = scores.evaluate_unseen(rows, load_models(model), level=level)
+        _write(unseen.model_dump_json(indent=1), output)
+        return typer.echo(unseen_table(unseen))
+    found = scores.evaluate(
+        rows,
+        threshold=threshold,
+        max_features=max_features,
+        groups=groups,
+        n_permutations=scramble,
+        elimination=elimination,
+        nested=nested,
+        n_estimators=trees,
+        note=lambda text: typer.echo(f"[{text}]", err=True),
+    )
+    _write(found.model_dump_json(indent=1), output)
+    typer.echo(evaluation_table(found))
+
+
+def train(
+    table: Table,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the saved model.")],
+    threshold: Threshold = 1e-4,
+    max_features: MaxFeatures = 4,
+    nested: Annotated[
+        bool, typer.Option(help="Choose descriptors inside the folds too: minutes.")
+    ] = True,
+    trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 200,
+) -> None:
+    """Train both models on a table and save them."""
+    from sse_flows.errors import SSEError
+    from sse_flows.models.registry import save_models
+    from sse_flows.models.train import train as fit
+
+    models = fit(
+        _read(table),
+        threshold=threshold,
+        max_features=max_features,
+        nested=nested,
+        n_estimators=trees,
+    )
+    try:
+        folder = save_models(models, output)
+    except OSError as error:
+        raise SSEError(f"cannot write {output}: {error.strerror}", mend="Name another") from error
+    for note in models.notes:
+        typer.echo(note)
+    typer.echo(f"wrote {folder}; test it on other compounds: sse evaluate TABLE --model {folder}")
+
+
+def _read(table: str, groups: str | None = None) -> pd.DataFrame:
+    """The table, with the column of groups where it is one of the user's own."""
+    import pandas as pd
+
+    from sse_flows.campaign.tables import table_path
+    from sse_flows.descriptors.table import read_descriptor_csv
+    from sse_flows.errors import SSEError
+
+    path = table_path(table)
+    try:
+        rows = read_descriptor_csv(path)
+        if groups is not None and groups not in rows.columns:
+            own = pd.read_csv(path, dtype=str, index_col="compound_id")
+            if groups in own.columns:
+                rows[groups] = own[groups]
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise SSEError(
+            f"{path} is not a CSV file ({' '.join(str(error).split())})",
+            mend="Write it with `sse results --format csv`",
+        ) from error
+    return rows
+
+
+def _write(text: str, output: Output) -> None:
+    from sse_flows.errors import SSEError
+
+    if output is None:
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SSEError(f"cannot write {output}: {error.strerror}", mend="Name another") from error
