@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from sse_flows.cli import campaign, check, init
+from sse_flows.cli import campaign, check, imports, init, screen
 from sse_flows.errors import SSEError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command("run")(campaign.run)
 app.command("status")(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
+app.add_typer(imports.app, name="import")
+app.command("screen")(screen.screen)
 
 
 @app.callback(invoke_without_command=True)

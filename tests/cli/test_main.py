@@ -14,7 +14,7 @@ from sse_flows import __version__
 from sse_flows.cli import main as module
 from sse_flows.errors import SSEError
 
-COMMANDS = ["check", "init", "run", "status", "results", "report"]
+COMMANDS = ["check", "init", "run", "status", "results", "report", "import", "screen"]
 HEAVY = [
     "atomate2",
     "ase",
