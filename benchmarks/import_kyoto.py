@@ -29,7 +29,7 @@ import numpy as np
 from sse_flows.campaign.importing import describe_entry, import_entries
 from sse_flows.phonons.entries import Entry, Source, find_entries, read_entry
 from sse_flows.phonons.force_sets import force_constants_of
-from sse_flows.phonons.kyoto import read_born, entry_dynamics, read_crystal
+from sse_flows.phonons.kyoto import entry_dynamics, read_born, read_crystal
 from sse_flows.store.jobstore import open_store
 from sse_flows.units import THZ_TO_MEV
 
@@ -76,7 +76,8 @@ def compare(source: Source) -> tuple[float, float, float, int]:
         theirs = run_phonopy(
             folder, "phonopy_params.yaml", "--mesh", *mesh.split(), "--gc", "--pdos", atoms
         )
-        grid, dos = np.loadtxt(folder / "projected_dos.dat").T[:2]
+        grid, *columns = np.loadtxt(folder / "projected_dos.dat").T
+        dos = np.sum(columns, axis=0)
     stable = grid > 0
     center = float(grid[stable] @ dos[stable] / dos[stable].sum()) * THZ_TO_MEV
     return ours, theirs, center / dynamics.band_center["total"] - 1, len(dynamics.primitive)
