@@ -263,3 +263,20 @@ def write_table(table: pd.DataFrame, form: str, output: Path | None) -> str | No
         return None
     except OSError as error:
         raise SSEError(f"cannot write {output}: {error.strerror}") from error
+
+
+def write_text(text: str, output: Path | None) -> str | None:
+    """Write text to a file; return it where none is named.
+
+    Raises
+    ------
+    SSEError
+        The file cannot be written.
+    """
+    if output is None:
+        return text
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise SSEError(f"cannot write {output}: {error.strerror}") from error
+    return None

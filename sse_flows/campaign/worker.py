@@ -64,6 +64,11 @@ def prepare_worker(store: str, parent: int) -> None:
     _store.connect()
 
 
+def worker_store() -> Any:
+    """The store that this worker process is connected to."""
+    return _store
+
+
 def _end_with(parent: int) -> None:
     # a worker whose parent was killed would go on computing what nobody waits for
     while os.getppid() == parent:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from sse_flows.cli import campaign, check, init, models
+from sse_flows.cli import campaign, check, imports, init, models, screen
 from sse_flows.errors import SSEError
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command("results")(campaign.results)
 app.command("report")(campaign.report)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
+app.add_typer(imports.app, name="import")
+app.command("screen")(screen.screen)
 
 
 @app.callback(invoke_without_command=True)

@@ -15,7 +15,8 @@ _QUIET_SECONDS = 15.0
 class Progress:
     """Shows how far a campaign is; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "jobs") -> None:
+        self.unit = unit
         self.bar: Any = None
         self.task: Any = None
         self.last = time.monotonic()
@@ -31,7 +32,7 @@ class Progress:
                 TextColumn("{task.description:<34}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("jobs"),
+                TextColumn(self.unit),
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
             )
@@ -61,6 +62,15 @@ class Progress:
             self.last = time.monotonic()
             failed = f", {counts['failed']} failed" if counts["failed"] else ""
             line = f"[{self._elapsed()}] {ended} of {len(graph.nodes)} jobs{failed}; {name}"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def advance(self, ended: int, total: int, name: str) -> None:
+        """Say how many of `total` have ended, and the last of them."""
+        if self.bar is not None:
+            self.bar.update(self.task, total=total, completed=ended, description=name[:34])
+        elif time.monotonic() - self.last > _QUIET_SECONDS:
+            self.last = time.monotonic()
+            line = f"[{self._elapsed()}] {ended} of {total} {self.unit}; {name}"
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def _elapsed(self) -> str:

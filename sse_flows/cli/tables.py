@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
 
     from sse_flows.campaign.status import Status
     from sse_flows.models.evaluate import Evaluation, ModelEvaluation, UnseenEvaluation
+    from sse_flows.screening.document import ScreeningResult
 
 _SHOWN = (
     "formula",
@@ -22,6 +25,13 @@ _SHOWN = (
     "rank",
     "probability",
     "log10_conductivity_predicted",
+)
+
+_RANKED_BY = (
+    "formula_units",
+    "low_energy_ratio_mobile",
+    "low_energy_ratio_hybrid",
+    "vibrational_entropy",
 )
 
 
@@ -121,6 +131,33 @@ def _name(score: str) -> str:
     """A score as people write it."""
     short = {"f1": "F1", "rmse": "RMSE", "mae": "MAE", "r2": "R2"}
     return short.get(score, score.replace("_", " "))
+
+
+def screening_table(table: pd.DataFrame) -> str:
+    """Ranked compounds with what the published equation reads; csv and json hold all."""
+    columns = ["rank", "formula", "probability", "superionic", *_RANKED_BY, "soft_mode_flag"]
+    short = [name.replace("low_energy_", "").replace("vibrational_", "") for name in columns]
+    rows = [["material_id", *short, "flags"]]
+    for name, values in table.iterrows():
+        flags = str(values["flags"])
+        cells = [_cell(values[column]) for column in columns]
+        rows.append([str(name), *cells, flags if len(flags) <= 60 else flags[:57] + "..."])
+    return aligned(rows)
+
+
+def screening_summary(result: ScreeningResult) -> str:
+    """How many there were, passed and are superionic, and what the others failed."""
+    reasons = Counter(_kind(reason) for one in result.filtered_out for reason in one.reasons)
+    superionic = sum(row.superionic for row in result.rows)
+    total = len(result.rows) + len(result.filtered_out)
+    failed = "; ".join(f"{reason}: {count}" for reason, count in reasons.most_common())
+    text = f"{total} compounds, {len(result.rows)} pass the filters, {superionic} superionic"
+    return f"{text}\nleft out: {failed}" if failed else text
+
+
+def _kind(reason: str) -> str:
+    """A reason without its numbers: what it has in common with others."""
+    return re.sub(r" -?[\d.]+(e[-+]?\d+)?( eV(/atom)?)? is (above|below)", r" is \4", reason)
 
 
 def aligned(rows: list[list[str]]) -> str:

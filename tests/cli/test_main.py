@@ -14,7 +14,10 @@ from sse_flows import __version__
 from sse_flows.cli import main as module
 from sse_flows.errors import SSEError
 
-COMMANDS = ["check", "init", "run", "status", "results", "report", "train", "evaluate"]
+COMMANDS = [
+    *("check", "init", "run", "status", "results", "report"),
+    *("import", "screen", "train", "evaluate"),
+]
 HEAVY = [
     "atomate2",
     "ase",

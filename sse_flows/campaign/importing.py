@@ -1,0 +1,273 @@
+"""Phonons that others computed become documents of the store, as if a campaign had made them.
+
+Plain functions write documents in the shape of jobflow's, not jobs: an import has one step, its
+inputs are files that a job on another machine would not find, and a job would load back from the
+store the arrays that are at hand here. The id is a content key of the entry's files, so an entry
+whose documents are stored is skipped, wherever it lies.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sse_flows.campaign.keys import content_key
+from sse_flows.errors import SSEError
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+    from sse_flows.descriptors.document import DescriptorSet
+    from sse_flows.phonons.document import LatticeDynamics
+    from sse_flows.phonons.entries import Entry, Source
+
+Watch = Callable[[int, int, "Imported"], None]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of one entry.
+
+    Attributes
+    ----------
+    compound_id
+        Of the entry.
+    state
+        ``imported``, ``found`` (stored before) or ``failed``.
+    error, mend
+        Why it failed and how to mend it.
+    """
+
+    compound_id: str
+    state: str
+    error: str | None = None
+    mend: str | None = None
+
+
+def import_entries(
+    sources: Iterable[Source],
+    store: JobStore,
+    *,
+    mobile_ion: str = "Li",
+    processes: int | None = None,
+    watch: Watch | None = None,
+) -> list[Imported]:
+    """Import entries in parallel; what fails is reported and the rest go on.
+
+    Parameters
+    ----------
+    sources
+        Entries; the second of two with one id is refused.
+    store
+        Connected, one that other processes can open too.
+    mobile_ion
+        Element that the descriptors take as the mobile ion.
+    processes
+        Worker processes; by default one a core.
+    watch
+        Called after each entry with how many are done, how many there are, and the last one.
+
+    Returns
+    -------
+    list of Imported
+        One an entry, in the order they ended.
+    """
+    from sse_flows.campaign.run import available_cores
+
+    unique, outcomes = _unique(sources)
+    total = len(unique) + len(outcomes)
+    tell = watch or (lambda done, total, one: None)
+
+    def note(one: Imported) -> None:
+        outcomes.append(one)
+        tell(len(outcomes), total, one)
+
+    lost = _run(unique, store, mobile_ion, processes or available_cores(), note)
+    for source in lost:  # alone, to tell which of them ends its process
+        if _run([source], store, mobile_ion, 1, note):
+            note(Imported(source.compound_id, "failed", *_CRASHED))
+    return outcomes
+
+
+_CRASHED = (
+    "a worker process died, perhaps for want of memory",
+    "Import it on a machine with more memory, or with --processes 1",
+)
+
+
+def _unique(sources: Iterable[Source]) -> tuple[list[Source], list[Imported]]:
+    """Sources of different ids, and a failure for each of the others."""
+    taken: dict[str, Source] = {}
+    refused = []
+    for source in sources:
+        if source.compound_id in taken:
+            reason = f"{source.path} has the id of {taken[source.compound_id].path}"
+            mend = "Rename one of them, or import one alone"
+            refused.append(Imported(source.compound_id, "failed", reason, mend))
+        taken.setdefault(source.compound_id, source)
+    return list(taken.values()), refused
+
+
+def _run(
+    sources: list[Source],
+    store: JobStore,
+    mobile_ion: str,
+    processes: int,
+    note: Callable[[Imported], None],
+) -> list[Source]:
+    """Import with a pool of workers; returns those that were running when a worker died."""
+    waiting, lost = deque(sources), []
+    while waiting:
+        with _pool(store, min(processes, len(sources))) as pool:
+            running: dict[Future, Source] = {}
+            broken = False
+            while running or (waiting and not broken):
+                while waiting and not broken and len(running) < 2 * processes:
+                    source = waiting.popleft()
+                    running[pool.submit(import_entry, source, mobile_ion)] = source
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    source = running.pop(future)
+                    try:
+                        note(future.result())
+                    except BrokenProcessPool:
+                        lost.append(source)
+                        broken = True
+    return lost
+
+
+def _pool(store: JobStore, processes: int) -> ProcessPoolExecutor:
+    from monty.json import MontyEncoder
+
+    from sse_flows.campaign.worker import THREAD_VARIABLES, prepare_worker
+
+    for variable in THREAD_VARIABLES:  # before NumPy is imported in the workers
+        os.environ.setdefault(variable, "1")
+    return ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=prepare_worker,
+        initargs=(json.dumps(store, cls=MontyEncoder), os.getpid()),
+    )
+
+
+def import_entry(source: Source, mobile_ion: str, store: JobStore | None = None) -> Imported:
+    """Import one entry into a store, by default that of this worker process."""
+    from sse_flows.campaign.worker import worker_store
+
+    try:
+        done = _import(source, mobile_ion, store or worker_store())
+    except SSEError as error:
+        return Imported(source.compound_id, "failed", error.message, error.mend)
+    except Exception as error:  # one entry must not end the import of the others
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return Imported(source.compound_id, "failed", reason)
+    return Imported(source.compound_id, "imported" if done else "found")
+
+
+def _import(source: Source, mobile_ion: str, store: JobStore) -> bool:
+    """Store the two documents of an entry; False if they are there already."""
+    from sse_flows.phonons.entries import read_entry
+
+    entry = read_entry(source)
+    phonons, descriptors = entry_keys(entry, mobile_ion)
+    stored = {
+        doc["uuid"]
+        for doc in store.query(
+            {"uuid": {"$in": [phonons, descriptors]}, "output": {"$ne": None}}, ["uuid"]
+        )
+    }
+    if {phonons, descriptors} <= stored:
+        return False
+    _check_mobile(entry, mobile_ion)
+    dynamics = _load(store, phonons) if phonons in stored else _compute(store, phonons, entry)
+    found = describe_entry(dynamics, mobile_ion)
+    _write(store, descriptors, "describe entry", "descriptors", found, [])
+    return True
+
+
+def entry_keys(entry: Entry, mobile_ion: str) -> tuple[str, str]:
+    """Ids of the two documents: content keys of the files, the id and the mobile ion."""
+    work = {"import": "phonons", "compound": entry.compound_id, "files": entry.digest}
+    phonons = str(uuid.UUID(content_key(work)[:32]))
+    more = {"import": "descriptors", "of": phonons, "mobile_ion": mobile_ion}
+    return phonons, str(uuid.UUID(content_key(more)[:32]))
+
+
+def _check_mobile(entry: Entry, mobile_ion: str) -> None:
+    """Refuse a crystal without the mobile ion before its phonons are computed."""
+    from sse_flows.phonons.kyoto import read_crystal
+
+    symbols = list(dict.fromkeys(read_crystal(entry).unitcell.symbols))
+    if mobile_ion not in symbols:
+        raise SSEError(
+            f"it holds no {mobile_ion}, only {', '.join(symbols)}",
+            compound=entry.compound_id,
+            mend="Name the mobile ion with --mobile-ion, or leave the entry out",
+        )
+
+
+def _compute(store: JobStore, key: str, entry: Entry) -> LatticeDynamics:
+    from sse_flows.phonons.flow import BIG_ARRAYS
+    from sse_flows.phonons.kyoto import entry_dynamics
+
+    dynamics = entry_dynamics(entry)
+    _write(store, key, "import lattice dynamics", "phonons", dynamics, BIG_ARRAYS)
+    return dynamics
+
+
+def _load(store: JobStore, key: str) -> LatticeDynamics:
+    from sse_flows.phonons.document import LatticeDynamics
+
+    doc = store.query_one({"uuid": key}, ["output"], load=True)
+    assert doc is not None
+    fields = {name: value for name, value in doc["output"].items() if not name.startswith("@")}
+    return LatticeDynamics.model_validate(fields)
+
+
+def describe_entry(dynamics: LatticeDynamics, mobile_ion: str) -> DescriptorSet:
+    """The 30 descriptors of an imported crystal: ordered, its gap and heat of formation unknown.
+
+    Raises
+    ------
+    SSEError
+        It holds no mobile ion or, as an alloy, no anion.
+    """
+    from sse_flows.descriptors.describe import describe
+    from sse_flows.structures.compound import Compound
+
+    compound = Compound(
+        compound_id=dynamics.compound_id,
+        formula=dynamics.formula,
+        mobile_ion=mobile_ion,
+        structure=dynamics.unitcell,
+        source=f"{dynamics.provenance.get('entry', dynamics.compound_id)}, {dynamics.method}",
+    )
+    return describe(compound, dynamics)
+
+
+def _write(
+    store: JobStore, key: str, name: str, stage: str, document: Any, arrays: list[str]
+) -> None:
+    """Write a document as jobflow writes the output of a job."""
+    from monty.json import jsanitize
+
+    record = {
+        "uuid": key,
+        "index": 1,
+        "output": jsanitize(document, strict=True, enum_values=True, allow_bson=True),
+        "completed_at": datetime.now().isoformat(),
+        "metadata": {"stage": stage, "compound": document.compound_id, "imported": True},
+        "hosts": [],
+        "name": name,
+    }
+    save: Any = {"data": arrays} if arrays else None
+    store.update(record, key=["uuid", "index"], save=save)

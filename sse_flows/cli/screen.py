@@ -1,0 +1,74 @@
+"""``sse screen``: filter and rank a pool that the store holds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sse_flows.cli.options import Format, Output, TableFormat
+
+
+class Model(StrEnum):
+    """What gives the probability."""
+
+    kim2024 = "kim2024"
+
+
+Pool = Annotated[
+    str,
+    typer.Option(help="Results folder of an import or a campaign, or kyoto for runs/kyoto."),
+]
+Properties = Annotated[
+    Path | None,
+    typer.Option(
+        help="Band gaps and hull energies by id: CSV (id, band_gap, energy_above_hull) or JSON "
+        "lines (id, gap, ehull); .gz too.",
+        show_default=False,
+    ),
+]
+Gap = Annotated[float, typer.Option(min=0, help="Smallest band gap, eV.")]
+Hull = Annotated[float, typer.Option(min=0, help="Largest energy above hull, eV/atom.")]
+Anions = Annotated[str, typer.Option(help="One of these must be an anion.")]
+MobileIon = Annotated[str, typer.Option("--mobile-ion", "-m", help="Element of the mobile ion.")]
+Unknown = Annotated[
+    bool, typer.Option(help="Keep, with a flag, compounds whose gap or hull energy is unknown.")
+]
+
+
+def screen(
+    pool: Pool = "kyoto",
+    properties: Properties = None,
+    model: Annotated[Model, typer.Option(help="What ranks them.")] = Model.kim2024,
+    form: TableFormat = Format.table,
+    output: Output = None,
+    min_band_gap: Gap = 1.0,
+    max_energy_above_hull: Hull = 1e-6,
+    anions: Anions = "O,S",
+    mobile_ion: MobileIon = "Li",
+    keep_unknown: Unknown = False,
+) -> None:
+    """Filter and rank a pool; the defaults are those of Kim et al. (2024)."""
+    from sse_flows.campaign.results import write_table, write_text
+    from sse_flows.campaign.screening import read_pool_sets, screen_sets
+    from sse_flows.cli.tables import screening_summary, screening_table
+    from sse_flows.screening.properties import read_properties
+
+    given = read_properties(properties) if properties is not None else {}
+    filters = {
+        "require_elements": [mobile_ion],
+        "anions": anions.replace(",", " ").split(),
+        "min_band_gap": min_band_gap,
+        "max_energy_above_hull": max_energy_above_hull,
+        "missing": "flag" if keep_unknown else "drop",
+    }
+    result, table = screen_sets(read_pool_sets(pool, mobile_ion), given, filters)
+    typer.echo(screening_summary(result), err=True)
+    text = (
+        write_text(screening_table(table) + "\n", output)
+        if form is Format.table
+        else write_table(table, form.value, output)
+    )
+    typer.echo(f"wrote {output}" if text is None else text, nl=text is None)

@@ -1,0 +1,233 @@
+"""Find and read phonon calculations on disk: archives of the Kyoto database, folders, phonopy.yaml.
+
+An archive is read in memory: its members are looked at one after the other, only files of known
+names are kept, nothing is unpacked, and what a damaged or hostile archive may take is bounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sse_flows.errors import SSEError
+
+MAX_BYTES: int = 500_000_000
+"""Most that an entry may hold unpacked; the largest of the Kyoto database has 7 MB."""
+
+ARCHIVES: tuple[str, ...] = (".tar.lzma", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar")
+"""Endings of archives."""
+
+PHONOPY_YAML: tuple[str, ...] = ("phonopy.yaml", "phonopy_params.yaml", "phonopy_disp.yaml")
+"""phonopy's own files, the first that is there is read."""
+
+FILES: tuple[str, ...] = (
+    "POSCAR-unitcell",
+    "FORCE_SETS",
+    "FORCE_CONSTANTS",
+    "BORN",
+    "phonopy.conf",
+    "INCAR-force",
+    "KPOINTS-force",
+    "PAW_dataset.txt",
+    *PHONOPY_YAML,
+)
+"""All that is read of an entry."""
+
+_HEADS = {"POSCAR-unitcell", "phonopy.conf", *PHONOPY_YAML}  # a folder with one is an entry
+_MP_ID = re.compile(r"(?:mp|mvc)-\d+(?=-|$)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an entry is, before it is read.
+
+    Attributes
+    ----------
+    compound_id
+        The Materials Project id that its name begins with, else the name.
+    path
+        Archive, folder, or a phonopy.yaml.
+    """
+
+    compound_id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The files of one phonon calculation.
+
+    Attributes
+    ----------
+    compound_id
+        Id of the compound.
+    name
+        Name of the folder in the archive, or of the folder itself.
+    files
+        Text by name of the file.
+    """
+
+    compound_id: str
+    name: str
+    files: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of names and contents, the same for an archive and its unpacked folder."""
+        sums = [(k, hashlib.sha256(v.encode()).hexdigest()) for k, v in sorted(self.files.items())]
+        return hashlib.sha256(repr(sums).encode()).hexdigest()
+
+
+def find_entries(paths: Iterable[str | Path]) -> list[Source]:
+    """Entries at some paths: archives, folders of an entry, phonopy.yaml files, folders of those.
+
+    Raises
+    ------
+    SSEError
+        A path does not exist, or holds no entry.
+    """
+    found: dict[Path, Source] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise SSEError(f"{path} does not exist", mend="Name archives, folders or phonopy.yaml")
+        before = len(found)
+        for one in _entries_below(path):
+            found.setdefault(one.resolve(), Source(_compound_id(one), one))
+        if len(found) == before and not any(_entries_below(path)):
+            raise SSEError(
+                f"{path} holds no phonon entry",
+                mend=f"Name archives ({', '.join(ARCHIVES)}) or folders with POSCAR-unitcell, "
+                "phonopy.conf and FORCE_SETS, or with a phonopy.yaml",
+            )
+    return list(found.values())
+
+
+def _entries_below(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        if path.name.endswith(ARCHIVES) or path.suffix == ".yaml":
+            yield path
+    elif any((path / name).is_file() for name in _HEADS):
+        yield path
+    else:
+        for child in sorted(path.iterdir()):
+            if child.is_dir() or child.name.endswith(ARCHIVES):
+                yield from _entries_below(child)
+
+
+def _compound_id(path: Path) -> str:
+    """Materials Project id, else the name of the folder or file."""
+    name = path.name
+    if path.is_file():
+        ending = next((end for end in ARCHIVES if name.endswith(end)), path.suffix)
+        name = name.removesuffix(ending)
+        if path.name in PHONOPY_YAML:
+            name = path.resolve().parent.name
+    else:
+        name = path.resolve().name
+    match = _MP_ID.match(name)
+    return match.group() if match else name
+
+
+def read_entry(source: Source, max_bytes: int = MAX_BYTES) -> Entry:
+    """Read the files of an entry.
+
+    Parameters
+    ----------
+    source
+        Where it is.
+    max_bytes
+        Most that it may hold unpacked.
+
+    Raises
+    ------
+    SSEError
+        It cannot be read, is damaged, too large, or holds names that lead out of it.
+    """
+    try:
+        if source.path.is_dir() or source.path.suffix == ".yaml":
+            return _read_folder(source, max_bytes)
+        return _read_archive(source, max_bytes)
+    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SSEError(
+            f"{source.path.name} cannot be read: {reason}",
+            compound=source.compound_id,
+            mend="Download or unpack it again",
+        ) from error
+
+
+def _read_folder(source: Source, max_bytes: int) -> Entry:
+    path = source.path
+    folder = path if path.is_dir() else path.parent
+    wanted = {name: folder / name for name in FILES if (folder / name).is_file()}
+    if path.is_file():  # a named file is the phonopy.yaml, whatever others lie there
+        wanted = {name: file for name, file in wanted.items() if name not in PHONOPY_YAML}
+        wanted["phonopy.yaml"] = path
+    size = sum(file.stat().st_size for file in wanted.values())
+    _check_size(source, size, max_bytes)
+    texts = {name: file.read_text() for name, file in wanted.items()}
+    return Entry(source.compound_id, folder.resolve().name, texts)
+
+
+def _read_archive(source: Source, max_bytes: int) -> Entry:
+    found: dict[PurePosixPath, str] = {}
+    size = 0
+    with _open_archive(source.path) as tar:
+        for member in tar:
+            name = PurePosixPath(member.name)
+            if name.is_absolute() or ".." in name.parts:
+                raise SSEError(
+                    f"the archive holds a name that leads out of it: {member.name!r}",
+                    compound=source.compound_id,
+                    mend="Do not trust this archive; download it from the database",
+                )
+            size += member.size
+            _check_size(source, size, max_bytes)
+            if member.isfile() and name.name in FILES:
+                handle = tar.extractfile(member)
+                assert handle is not None
+                found[name] = handle.read().decode()
+    folders = sorted({str(name.parent) for name in found})
+    if len(folders) != 1:
+        raise SSEError(
+            f"the archive holds {len(folders) or 'no'} phonon entries",
+            compound=source.compound_id,
+            mend="Pack one entry an archive",
+        )
+    return Entry(source.compound_id, folders[0], {k.name: v for k, v in found.items()})
+
+
+def _check_size(source: Source, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise SSEError(
+            f"{source.path.name} holds more than {max_bytes / 1e6:g} MB",
+            compound=source.compound_id,
+            mend="Keep only the phonon entry in it, or unpack it yourself",
+        )
+
+
+@contextmanager
+def _open_archive(path: Path) -> Iterator[tarfile.TarFile]:
+    """The archive as a stream; tarfile alone does not know the older form of lzma."""
+    if path.suffix in (".lzma", ".xz"):
+        with lzma.open(path) as raw, tarfile.open(fileobj=raw, mode="r|") as tar:
+            yield tar
+    else:
+        with tarfile.open(path, mode="r|*") as tar:
+            yield tar
+
+
+def malformed(entry: Entry, name: str, error: Exception) -> SSEError:
+    """What to raise when the reader of a file failed."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return SSEError(
+        f"{name} cannot be read ({reason})",
+        compound=entry.compound_id,
+        mend="Download or write the entry again",
+    )
