@@ -32,5 +32,10 @@ class SSEError(Exception):
         return _rebuild, (type(self), self.message, self.compound, self.mend)
 
 
+def one_line(error: Exception, limit: int = 300) -> str:
+    """Kind and message of a foreign error on one line of at most `limit` characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:limit]
+
+
 def _rebuild(cls: type[SSEError], message: str, compound: str | None, mend: str | None) -> SSEError:
     return cls(message, compound=compound, mend=mend)

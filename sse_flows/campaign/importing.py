@@ -8,20 +8,17 @@ whose documents are stored is skipped, wherever it lies.
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.campaign.keys import content_key
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, one_line
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -125,9 +122,11 @@ def _run(
     note: Callable[[Imported], None],
 ) -> list[Source]:
     """Import with a pool of workers; returns those that were running when a worker died."""
+    from sse_flows.campaign.worker import worker_pool
+
     waiting, lost = deque(sources), []
     while waiting:
-        with _pool(store, min(processes, len(sources))) as pool:
+        with worker_pool(store, min(processes, len(sources))) as pool:
             running: dict[Future, Source] = {}
             broken = False
             while running or (waiting and not broken):
@@ -144,21 +143,6 @@ def _run(
     return lost
 
 
-def _pool(store: JobStore, processes: int) -> ProcessPoolExecutor:
-    from monty.json import MontyEncoder
-
-    from sse_flows.campaign.worker import THREAD_VARIABLES, prepare_worker
-
-    for variable in THREAD_VARIABLES:  # before NumPy is imported in the workers
-        os.environ.setdefault(variable, "1")
-    return ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=prepare_worker,
-        initargs=(json.dumps(store, cls=MontyEncoder), os.getpid()),
-    )
-
-
 def import_entry(source: Source, mobile_ion: str, store: JobStore | None = None) -> Imported:
     """Import one entry into a store, by default that of this worker process."""
     from sse_flows.campaign.worker import worker_store
@@ -168,7 +152,7 @@ def import_entry(source: Source, mobile_ion: str, store: JobStore | None = None)
     except SSEError as error:
         return Imported(source.compound_id, "failed", error.message, error.mend)
     except Exception as error:  # one entry must not end the import of the others
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = one_line(error)
         return Imported(source.compound_id, "failed", reason)
     return Imported(source.compound_id, "imported" if done else "found")
 
@@ -225,12 +209,12 @@ def _compute(store: JobStore, key: str, entry: Entry) -> LatticeDynamics:
 
 
 def _load(store: JobStore, key: str) -> LatticeDynamics:
+    from sse_flows.campaign.results import parse_output
     from sse_flows.phonons.document import LatticeDynamics
 
     doc = store.query_one({"uuid": key}, ["output"], load=True)
     assert doc is not None
-    fields = {name: value for name, value in doc["output"].items() if not name.startswith("@")}
-    return LatticeDynamics.model_validate(fields)
+    return parse_output(doc["output"], LatticeDynamics)
 
 
 def describe_entry(dynamics: LatticeDynamics, mobile_ion: str) -> DescriptorSet:
@@ -260,6 +244,8 @@ def _write(
     """Write a document as jobflow writes the output of a job."""
     from monty.json import jsanitize
 
+    from sse_flows.store.jobstore import BLOB_STORE
+
     record = {
         "uuid": key,
         "index": 1,
@@ -269,5 +255,5 @@ def _write(
         "hosts": [],
         "name": name,
     }
-    save: Any = {"data": arrays} if arrays else None
+    save: Any = {BLOB_STORE: arrays} if arrays else None
     store.update(record, key=["uuid", "index"], save=save)

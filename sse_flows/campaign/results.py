@@ -108,11 +108,12 @@ class CampaignResults:
             criteria = {"uuid": {"$in": wanted[start : start + 400]}}
             for doc in self.store.query(criteria, properties=["uuid", "output"], load=load):
                 if doc.get("output") is not None:
-                    found[doc["uuid"]] = _parse(doc["output"], kind)
+                    found[doc["uuid"]] = parse_output(doc["output"], kind)
         return found
 
 
-def _parse(output: dict[str, Any], kind: type[Document]) -> Document:
+def parse_output(output: dict[str, Any], kind: type[Document]) -> Document:
+    """A stored output as its document, without the marks that monty adds."""
     return kind.model_validate({k: v for k, v in output.items() if not k.startswith("@")})
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,7 +23,7 @@ from monty.json import MontyDecoder, MontyEncoder
 from sse_flows.campaign.events import EventLog
 from sse_flows.campaign.graph import DONE, FAILED, RUNNING, WAITING, Graph, Node
 from sse_flows.campaign.keys import with_content_keys
-from sse_flows.campaign.worker import THREAD_VARIABLES, Outcome, prepare_worker, run_job
+from sse_flows.campaign.worker import Outcome, run_job, worker_pool
 from sse_flows.errors import SSEError
 
 LOCK_FILE = "run.lock"
@@ -103,7 +102,7 @@ class LocalRunner:
                     self.events.write(node, "found")
                     self.watch(graph, node)
                 elif self._may_start(node, running):
-                    pool = pool or self._pool()
+                    pool = pool or worker_pool(self.store, self.processes)
                     running[self._start(pool, node)] = node
                     self.watch(graph, node)
             if not skipped:
@@ -113,16 +112,6 @@ class LocalRunner:
         """Whether a worker is free; what ran when one died runs alone, to tell which job did it."""
         suspects = [other for other in (node, *running.values()) if other.key in self._crashes]
         return not running if suspects else len(running) < self.processes
-
-    def _pool(self) -> ProcessPoolExecutor:
-        for variable in THREAD_VARIABLES:  # before NumPy and torch are imported in the workers
-            os.environ.setdefault(variable, "1")
-        return ProcessPoolExecutor(
-            self.processes,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=prepare_worker,
-            initargs=(json.dumps(self.store, cls=MontyEncoder), os.getpid()),
-        )
 
     def _start(self, pool: ProcessPoolExecutor, node: Node) -> Future:
         node.state = RUNNING

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import multiprocessing
 import os
 import shutil
 import threading
 import time
 import traceback
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, one_line
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """One thread a worker: the campaign is parallel over jobs, and threads within slow both down."""
@@ -64,6 +69,20 @@ def prepare_worker(store: str, parent: int) -> None:
     _store.connect()
 
 
+def worker_pool(store: JobStore, processes: int) -> ProcessPoolExecutor:
+    """Fresh worker processes, each connected to the store and with one thread."""
+    from monty.json import MontyEncoder
+
+    for variable in THREAD_VARIABLES:  # before NumPy and torch are imported in the workers
+        os.environ.setdefault(variable, "1")
+    return ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=prepare_worker,
+        initargs=(json.dumps(store, cls=MontyEncoder), os.getpid()),
+    )
+
+
 def worker_store() -> Any:
     """The store that this worker process is connected to."""
     return _store
@@ -101,7 +120,7 @@ def run_job(text: str, folder: str) -> Outcome:
 def _failure(job: Any, seconds: float, error: Exception) -> Outcome:
     if isinstance(error, SSEError):
         return Outcome(job.uuid, job.index, seconds, {}, error.message, error.mend)
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    reason = one_line(error)
     details = traceback.format_exc()
     return Outcome(job.uuid, job.index, seconds, {}, reason, details=details)
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from sse_flows.cli import campaign, check, imports, init, models, screen
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, one_line
 
 app = typer.Typer(
     name="sse",
@@ -58,6 +58,6 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("SSE_TRACEBACK"):
             raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = one_line(error)
         typer.echo(f"error: {reason}. Set SSE_TRACEBACK=1 to see where", err=True)
         sys.exit(1)

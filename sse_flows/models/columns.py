@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import validate_data
 
 from sse_flows.errors import SSEError
 
@@ -60,6 +61,32 @@ def column_names(estimator: Any) -> list[str]:
     if hasattr(estimator, "feature_names_in_"):
         return [str(name) for name in estimator.feature_names_in_]
     return [f"x{i}" for i in range(estimator.n_features_in_)]
+
+
+def checked_rows(
+    estimator: Any, X: ArrayLike, y: ArrayLike, least: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and target of a regressor being fitted; NaN is allowed in the values alone.
+
+    Raises
+    ------
+    TrainingDataError
+        If the target is missing somewhere.
+    ValueError
+        If there is no target, or fewer than `least` rows.
+    """
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    check_target(y)
+    return validate_data(
+        estimator,
+        X,
+        y,
+        dtype=np.float64,
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=least,
+        y_numeric=True,
+    )
 
 
 def check_target(y: ArrayLike) -> None:

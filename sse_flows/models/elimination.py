@@ -27,7 +27,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import check_target, column_names, usable_columns
+from sse_flows.models.columns import checked_rows, column_names, usable_columns
 from sse_flows.models.newton import Floats
 from sse_flows.models.trees import Bootstrap, Folds, out_of_bag
 
@@ -175,18 +175,7 @@ class BackwardEliminationForest(RegressorMixin, BaseEstimator):
                 f"{counts} must be at least 1 and tolerance={self.tolerance} not negative",
                 mend="The published elimination has n_estimators=100 and tolerance=0.1",
             )
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        check_target(y)
-        return validate_data(
-            self,
-            X,
-            y,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=3,
-            y_numeric=True,
-        )
+        return checked_rows(self, X, y, least=3)
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):

@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sse_flows.models.columns import check_target, column_names, usable_columns
+from sse_flows.models.columns import checked_rows, column_names, usable_columns
 from sse_flows.models.newton import Floats
 
 
@@ -70,18 +70,7 @@ class ConductivityForest(RegressorMixin, BaseEstimator):
         TrainingDataError
             If the target is missing somewhere or no column varies.
         """
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        check_target(y)
-        values, target = validate_data(
-            self,
-            X,
-            y,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=2,
-            y_numeric=True,
-        )
+        values, target = checked_rows(self, X, y, least=2)
         self._usable, self.dropped_ = usable_columns(values, column_names(self))
         self.pipeline_ = self._pipeline().fit(values[:, self._usable], target)
         self.feature_importances_ = np.zeros(values.shape[1])

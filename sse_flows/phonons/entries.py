@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, one_line
 
 MAX_BYTES: int = 500_000_000
 """Most that an entry may hold unpacked; the largest of the Kyoto database has 7 MB."""
@@ -225,9 +225,8 @@ def _open_archive(path: Path) -> Iterator[tarfile.TarFile]:
 
 def malformed(entry: Entry, name: str, error: Exception) -> SSEError:
     """What to raise when the reader of a file failed."""
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     return SSEError(
-        f"{name} cannot be read ({reason})",
+        f"{name} cannot be read ({one_line(error, 200)})",
         compound=entry.compound_id,
         mend="Download or write the entry again",
     )
