@@ -188,7 +188,7 @@ def entry_keys(entry: Entry, mobile_ion: str) -> tuple[str, str]:
 
 def _check_mobile(entry: Entry, mobile_ion: str) -> None:
     """Refuse a crystal without the mobile ion before its phonons are computed."""
-    from sse_flows.phonons.kyoto import read_crystal
+    from sse_flows.phonons.crystal import read_crystal
 
     symbols = list(dict.fromkeys(read_crystal(entry).unitcell.symbols))
     if mobile_ion not in symbols:
@@ -201,7 +201,7 @@ def _check_mobile(entry: Entry, mobile_ion: str) -> None:
 
 def _compute(store: JobStore, key: str, entry: Entry) -> LatticeDynamics:
     from sse_flows.phonons.flow import BIG_ARRAYS
-    from sse_flows.phonons.kyoto import entry_dynamics
+    from sse_flows.phonons.imported import entry_dynamics
 
     dynamics = entry_dynamics(entry)
     _write(store, key, "import lattice dynamics", "phonons", dynamics, BIG_ARRAYS)
