@@ -1,5 +1,7 @@
-"""Force constants of an entry: its own arrays, FORCE_CONSTANTS, force_constants.hdf5, FORCE_SETS,
-or the VASP runs of its supercells."""
+"""Force constants of an entry, of the first that it has of several files.
+
+Of phonopy.yaml, FORCE_CONSTANTS, force_constants.hdf5, FORCE_SETS, or VASP runs of its supercells.
+"""
 
 from __future__ import annotations
 

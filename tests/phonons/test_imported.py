@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sse_flows.errors import SSEError
+from sse_flows.phonons.crystal import read_conf
 from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.phonons.entries import Entry, Source, find_entries, read_entry
-from sse_flows.phonons.crystal import read_conf
 from sse_flows.phonons.imported import entry_dynamics
 from sse_flows.phonons.modes import lattice_dynamics
 
