@@ -166,7 +166,7 @@ class TestDynamics:
 
     def test_another_band_centre_than_the_published_is_refused(self, task, dos, springs):
         published = phonon_dos(task, dos, LISTING)
-        with pytest.raises(SSEError, match="is not the .* meV of the published DOS"):
+        with pytest.raises(SSEError, match=r"is not the .* meV of the published DOS"):
             dynamics_of(task, 1.3 * springs.force_constants, LISTING, published)
 
 
