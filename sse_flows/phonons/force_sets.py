@@ -21,6 +21,9 @@ from sse_flows.phonons.entries import HDF5, HESSIAN_RUN, Entry, malformed
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
+_MEND_NONE = (
+    "Put FORCE_SETS, or disp-001/vasprun.xml and so on, into the folder; unpack an archive of those"
+)
 _MEND_FORCES = "Look at the calculations of the displaced supercells, or download the entry again"
 
 
@@ -154,7 +157,8 @@ def _check_dataset(entry: Entry, dataset: dict | None, n_supercell: int) -> None
     else:
         problem = _problem(dataset["first_atoms"], n_supercell, _source(entry))
     if problem:
-        raise SSEError(problem, compound=entry.compound_id, mend=_MEND_FORCES)
+        mend = _MEND_FORCES if has_forces(dataset) or entry.origin == "kyoto" else _MEND_NONE
+        raise SSEError(problem, compound=entry.compound_id, mend=mend)
 
 
 def _others(entry: Entry) -> str:

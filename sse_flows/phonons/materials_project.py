@@ -33,6 +33,19 @@ SUMMARY_FIELDS = (
 )
 """What is asked for of each material."""
 
+TASK_FIELDS = (
+    "structure",
+    "supercell_matrix",
+    "primitive_matrix",
+    "born",
+    "epsilon_static",
+    "epsilon_electronic",
+    "total_dft_energy",
+    "code",
+    "last_updated",
+)
+"""What is asked for of each phonon calculation."""
+
 MAX_CENTER_GAP: float = 0.05
 """Largest relative difference between the total band centres of the force constants and of the
 published DOS; beyond it the force constants are not read as they are meant."""
@@ -129,7 +142,9 @@ def fetch_task(session: Any, listing: Listing) -> Any:
         The Materials Project lists it but does not hold it.
     """
     docs = session.materials.phonon.search(
-        identifiers=[listing.phonon_id], phonon_method=listing.method
+        identifiers=[listing.phonon_id],
+        phonon_method=listing.method,
+        fields=list(TASK_FIELDS),
     )
     if not docs:
         raise SSEError(

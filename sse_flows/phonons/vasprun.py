@@ -89,7 +89,8 @@ def read_run(entry: Entry, name: str) -> Run:
 def _loop_length(steps: list[dict[str, float]], run: Any) -> int:
     """Steps of the electronic loop; in a response run the steps of the response come after it.
 
-    Of the loop's energies VASP writes only three but for its first and its last step.
+    VASP writes three energies a step, and all of them for the first and the last of the loop. The
+    loops of the response cannot be told apart here, so whether they converged is not checked.
     """
     response = run.parameters.get("IBRION") in (7, 8) or run.parameters.get("LEPSILON")
     few = {"e_wo_entrp", "e_fr_energy", "e_0_energy"}

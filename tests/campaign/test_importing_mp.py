@@ -99,7 +99,8 @@ def rester(held):
         def __exit__(self, *_):
             return False
 
-        def search(self, identifiers, phonon_method):
+        def search(self, identifiers, phonon_method, fields):
+            assert set(fields) <= set(emmet.PhononBSDOSTask.model_fields)
             if self.broken:
                 raise RuntimeError(self.broken)
             return [held["tasks"][one] for one in identifiers]

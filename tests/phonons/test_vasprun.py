@@ -11,8 +11,9 @@ from phonopy.file_IO import get_FORCE_SETS_lines, write_force_constants_to_hdf5
 
 from sse_flows.errors import SSEError
 from sse_flows.phonons.document import LatticeDynamics
-from sse_flows.phonons.entries import Source, find_entries, read_entry, run_number
+from sse_flows.phonons.entries import Entry, Source, find_entries, read_entry, run_number
 from sse_flows.phonons.imported import entry_dynamics
+from sse_flows.phonons.vasprun import Run, read_run
 
 AXES = "0 1/2 1/2  1/2 0 1/2  1/2 1/2 0"
 CONF = f"DIM = 2 2 2\nPRIMITIVE_AXIS = {AXES}\n"
@@ -335,6 +336,39 @@ class TestHessian:
         text = self.run(phonon, springs, steps=7, nelm=7)
         folder = with_conf(tmp_path / "mine", phonon, {"vasprun.xml": text})
         assert "not converged" in refused(folder).message
+
+
+class TestFileOfVasp:
+    """A response run of VASP 6.3 (NaCl), from the test data that ASE installs."""
+
+    @pytest.fixture
+    def text(self) -> str:
+        ase = pytest.importorskip("ase")
+        file = Path(ase.__file__).parent / "test" / "testdata" / "vasp" / "vasprun_dfpt.xml"
+        if not file.is_file():
+            pytest.skip("this ASE comes without its test data")
+        return file.read_text()
+
+    def run(self, folder: Path, text: str) -> Run:
+        write(folder / "vasprun.xml", text)
+        return read_run(
+            Entry("mine", "mine", {}, {"vasprun.xml": folder / "vasprun.xml"}), "vasprun.xml"
+        )
+
+    def test_is_read(self, tmp_path, text):
+        run = self.run(tmp_path, text)
+        assert run.symbols == ["Na", "Cl"]
+        assert [step.shape for step in run.forces] == [(2, 3)]
+        assert run.settings["VASP"] == "6.3.2"
+        assert run.settings["INCAR GGA"] == "PE"
+
+    def test_its_80_steps_are_13_of_the_loop_and_those_of_the_response(self, tmp_path, text):
+        assert text.count("<scstep>") == 80
+        nelm = '<i type="int" name="NELM">   100</i>'
+        assert nelm in text
+        self.run(tmp_path, text.replace(nelm, nelm.replace("100", " 14")))
+        with pytest.raises(SSEError, match="not converged"):
+            self.run(tmp_path, text.replace(nelm, nelm.replace("100", " 13")))
 
 
 class TestHdf5:

@@ -32,7 +32,9 @@ def vasprun(cell, forces, *, steps=5, nelm=60, hessian=None, unit=None, ionic=1,
         '</generator><incar><i type="string" name="GGA">PS</i><i name="ENCUT">600.0</i></incar>'
         '<kpoints><generation param="Gamma"><v type="int" name="divisions">2 2 2</v></generation>'
         f'</kpoints><parameters><i type="int" name="NELM">{nelm}</i>'
-        f'<i type="int" name="IBRION">{ibrion}</i><i type="int" name="NSW">0</i></parameters>'
+        f'<i type="int" name="IBRION">{ibrion}</i><i type="int" name="NSW">0</i>'
+        '<separator name="response functions"><i type="int" name="NELM">1</i></separator>'
+        "</parameters>"
         f'<atominfo><array name="atoms"><set>{atoms}</set></array>'
         f'<array name="atomtypes"><set>{types}</set></array></atominfo>\n'
         f"{_structure(cell, 'initialpos')}{step * ionic}{_dynmat(cell, hessian, unit)}"
