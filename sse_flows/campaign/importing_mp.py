@@ -61,19 +61,12 @@ def import_materials(
         Connected.
     ids, chemsys
         Material ids such as ``"mp-1960"``, and chemical systems such as ``"Li-O"``.
-    mobile_ion
-        Element that the descriptors take as the mobile ion.
+    mobile_ion, watch
+        As in :func:`sse_flows.campaign.importing.import_entries`, one material an entry.
     method
         Only phonons of this method; by default those with force constants before DFPT.
     api_key, rester
         Key, by default that of MP_API_KEY; stand-in for mp-api's ``MPRester``.
-    watch
-        Called after each material with how many are done, how many there are, and the last one.
-
-    Returns
-    -------
-    list of Imported
-        One a material.
 
     Raises
     ------
@@ -94,18 +87,18 @@ def import_materials(
                 Imported(name, "failed", error.message, error.mend)
                 for name, error in refused.items()
             ]
-            total = len(listings) + len(outcomes)
-            for listing in listings:
+            tell = watch or (lambda done, total, one: None)
+            for done, listing in enumerate(listings, start=len(outcomes) + 1):
                 outcomes.append(_import_one(session, access, listing, store, mobile_ion))
-                if watch is not None:
-                    watch(len(outcomes), total, outcomes[-1])
+                tell(done, len(refused) + len(listings), outcomes[-1])
     except SSEError:
         raise
     except Exception as error:  # network, server and key: the client raises anything
         raise access.unanswered(error) from None
     if not outcomes:
+        what = f"{method} phonons" if method else "phonons"
         raise SSEError(
-            f"the Materials Project holds no {method or ''} phonons of {', '.join(chemsys)}",
+            f"the Materials Project holds no {what} of {', '.join(chemsys)}",
             mend="Ask for other systems; * stands for any element, as in Li-*-O",
         )
     return outcomes

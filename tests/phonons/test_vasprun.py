@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phonopy import Phonopy
 from phonopy.file_IO import get_FORCE_SETS_lines, write_force_constants_to_hdf5
 
 from sse_flows.errors import SSEError
+from sse_flows.phonons.crystal import read_crystal
 from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.phonons.entries import Entry, Source, find_entries, read_entry, run_number
+from sse_flows.phonons.force_sets import parse_force_sets
 from sse_flows.phonons.imported import entry_dynamics
 from sse_flows.phonons.vasprun import Run, read_run
 
@@ -281,6 +284,22 @@ class TestRefusedRuns:
     def test_too_few_for_force_constants(self, tmp_path, phonon, runs):
         problem = self.broken(tmp_path, phonon, runs, lambda _: None, write_folder=with_conf)
         assert "vasprun.xml of the displaced supercells gives no force constants" in problem.message
+
+
+@pytest.mark.parametrize("cells", [with_yaml, with_conf])
+def test_forces_of_dft_equal_those_of_their_force_sets(shared_data, tmp_path, cells):
+    """Li8PtO6 of the Kyoto database (18 displacements), its forces written as vasprun.xml."""
+    (source,) = find_entries((shared_data / "kyoto_phonondb_li").glob("mp-8610-*"))
+    entry = read_entry(source)
+    crystal = read_crystal(entry)
+    phonon = Phonopy(crystal.unitcell, crystal.supercell_matrix, crystal.primitive_matrix)
+    phonon.dataset = parse_force_sets(entry, len(phonon.supercell))
+    runs = sys.modules["vaspruns"].displaced_runs(phonon)
+    named = {f"disp-{k:03d}/vasprun.xml": text for k, text in runs.items() if k}
+    folder = cells(tmp_path / "mine", phonon, named)
+    (folder / "phonopy.conf").write_text(entry.files["phonopy.conf"])
+    expected = entry_dynamics(entry, with_bands=False)
+    assert_same(dynamics(folder), expected, 1e-12 if cells is with_yaml else 2e-6)
 
 
 class TestHessian:

@@ -52,8 +52,8 @@ def _energies(names) -> str:
     return "".join(f'<i name="{name}"> -1.0 </i>' for name in names)
 
 
-def _varray(name: str, rows, digits: int = 8) -> str:
-    lines = (f"<v> {' '.join(f'{x:.{digits}f}' for x in row)} </v>" for row in np.asarray(rows))
+def _varray(name: str, rows) -> str:
+    lines = (f"<v> {' '.join(f'{x:.8f}' for x in row)} </v>" for row in np.asarray(rows))
     return f'<varray name="{name}">\n' + "\n".join(lines) + "</varray>\n"
 
 
@@ -73,7 +73,7 @@ def _dynmat(cell, constants, unit: str | None) -> str:
         matrix = matrix * get_physical_units().DefaultToTHz ** 2
     flat = matrix.transpose(0, 2, 1, 3).reshape(3 * matrix.shape[0], -1)
     said = f'<i type="string" name="unit">{unit}</i>' if unit else ""
-    return f"<dynmat>{said}{_varray('hessian', flat, digits=10)}</dynmat>"
+    return f"<dynmat>{said}{_varray('hessian', flat)}</dynmat>"
 
 
 def displaced_runs(phonon: Phonopy) -> dict[int, str]:
