@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pymatgen.core import Structure
 
 from sse_flows.errors import SSEError
-from sse_flows.phonons.materials_project import Listing, dynamics_of, list_phonons, phonon_dos
+from sse_flows.phonons.materials_project import (
+    TASK_FIELDS,
+    Listing,
+    dynamics_of,
+    fetch_task,
+    list_phonons,
+    phonon_dos,
+)
 from sse_flows.phonons.modes import lattice_dynamics
 from sse_flows.units import THZ_TO_MEV
 
@@ -223,10 +232,59 @@ class TestListing:
         assert isinstance(found.phonon_id, str)
 
 
-def test_the_real_client_has_what_is_called():
-    client = pytest.importorskip("mp_api.client.routes.materials.phonon").PhononRester
-    for name in ("search", "get_dos_from_phonon_id", "get_forceconstants_from_phonon_id"):
-        assert callable(getattr(client, name))
+class TestRealClient:
+    """mp-api's own classes, its network taken away."""
+
+    @pytest.fixture
+    def rester(self, dos, springs, monkeypatch):
+        """The real client of phonons, answered from tables in memory."""
+        pa = pytest.importorskip("pyarrow")
+        client = pytest.importorskip("mp_api.client.routes.materials.phonon").PhononRester
+        held = {
+            "ph_dos": {"dos": {k: v for k, v in plain(dos).items() if k != "structure"}},
+            "ph_force_constants": {"force_constants": springs.force_constants[:2].tolist()},
+        }
+        rester = client.__new__(client)
+        rester.use_document_model = False
+        monkeypatch.setattr(client, "_get_delta_table", lambda self, *_, label: (label, None))
+        monkeypatch.setattr(
+            client,
+            "_query_delta_single",
+            lambda self, query: pa.Table.from_pylist(
+                [found for label, found in held.items() if f" {label}\n" in query]
+            ),
+        )
+        return rester
+
+    def test_its_dos_is_read(self, rester, task, dos):
+        found = phonon_dos(
+            task, rester.get_dos_from_phonon_id(LISTING.phonon_id, LISTING.method), LISTING
+        )
+        assert found.band_center() == pytest.approx(phonon_dos(task, dos, LISTING).band_center())
+
+    def test_its_force_constants_are_an_array(self, rester, springs):
+        found = rester.get_forceconstants_from_phonon_id(LISTING.phonon_id, LISTING.method)
+        np.testing.assert_allclose(found, springs.force_constants[:2])
+
+    def test_it_takes_what_is_asked(self, rester, monkeypatch):
+        summaries = pytest.importorskip("mp_api.client.routes.materials.summary").SummaryRester
+        names = inspect.signature(summaries.search).parameters
+        assert {"material_ids", "chemsys", "fields"} <= set(names)
+        asked = {}
+
+        def search(self, **query):
+            asked.update(query)
+            return [{"identifier": "aaaaaabc"}]
+
+        base = pytest.importorskip("mp_api.client.core").BaseRester
+        monkeypatch.setattr(base, "_search", search)
+        session = SimpleNamespace(materials=SimpleNamespace(phonon=rester))
+        assert fetch_task(session, LISTING) == {"identifier": "aaaaaabc"}
+        utils = pytest.importorskip("mp_api.client.core.utils")
+        assert asked["identifiers"] == utils.validate_ids(["aaaaaabc"])[0]  # its own spelling
+        assert asked["phonon_method"] == "phonopy"
+        assert set(asked["fields"]) == set(TASK_FIELDS)
+        assert set(TASK_FIELDS) <= set(emmet.PhononBSDOSTask.model_fields)
 
 
 def test_structures_are_plain(task):
