@@ -59,8 +59,8 @@ def shell_weights(
         return _magpie_shells(*faces, tessellation.areas, kinds, count)
     if ordering == "matminer":
         weights = face_weights(tessellation)
-        largest = tessellation.areas / weights
-        back = tessellation.areas / largest[tessellation.offsets[tessellation.neighbors]]
+        largest = np.maximum.reduceat(tessellation.areas, tessellation.offsets[:-1])
+        back = tessellation.areas / largest[tessellation.neighbors]
         return _matminer_shells(*faces, weights, back, kinds, count)
     raise SSEError(f"{ordering=} is not one of {ORDERINGS}")
 
