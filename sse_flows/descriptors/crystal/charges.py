@@ -1,4 +1,4 @@
-"""Can oxidation states of the elements add up to a neutral compound?
+"""Whether oxidation states of the elements can add up to a neutral compound.
 
 The sums that the elements so far can reach are the bits of one integer; adding an element is a few
 shifts. So the search is exact and its cost does not grow with the number of combinations.

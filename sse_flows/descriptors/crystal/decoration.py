@@ -44,7 +44,7 @@ class Slots:
     numbers: IntArray
     sizes: IntArray
 
-    def merged(self) -> tuple[IntArray, IntArray]:
+    def merged(self) -> tuple[IntArray, FloatArray]:
         """Composition of each decoration, slots with the same element taken together.
 
         Returns
@@ -56,7 +56,7 @@ class Slots:
         same = self.numbers[:, :, None] == self.numbers[:, None, :]
         leading = same.argmax(axis=2) == np.arange(same.shape[1])
         amounts = same @ self.sizes
-        return np.where(leading, self.numbers, 0), np.where(leading, amounts, 0)
+        return np.where(leading, self.numbers, 0), np.where(leading, amounts, 0).astype(float)
 
 
 def find_slots(numbers: IntArray) -> Slots:

@@ -77,7 +77,7 @@ def property_column(name: str) -> FloatArray:
 
 @cache
 def pauling_electronegativity() -> FloatArray:
-    """pymatgen's electronegativities by atomic number, shape (119,), gaps the mean over elements.
+    """Electronegativities of pymatgen by atomic number, shape (119,), gaps filled with their mean.
 
     The ionic characters of Ward 2016 use these in matminer, not the Magpie ones.
     """
@@ -98,7 +98,7 @@ def pauling_electronegativity() -> FloatArray:
 
 @cache
 def oxidation_states(*, fill: bool = False) -> tuple[tuple[int, ...], ...]:
-    """pymatgen's common oxidation states by atomic number; row 0 is empty.
+    """Common oxidation states of pymatgen by atomic number; row 0 is empty.
 
     Parameters
     ----------

@@ -174,7 +174,7 @@ def _clip(corners, count, a, b, limit, scratch):
 
 @njit(cache=True, nogil=True)
 def _is_cut(corners, count, a, b, limit):
-    for k in range(count):
+    for k in range(count):  # noqa: SIM110 - numba knows no generators in any()
         if a * corners[k, 0] + b * corners[k, 1] > limit:
             return True
     return False
