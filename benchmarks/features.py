@@ -31,6 +31,7 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.descriptors.crystal.featurizer import BondStiffnessFeaturizer, WardFeaturizer
 from sse_flows.descriptors.crystal.labels import LABEL_GROUPS, WARD_LABELS
 from sse_flows.descriptors.crystal.rows import feature_rows
+from sse_flows.testing.matminer_ward import matminer_ward
 
 SAMPLE = ((1, 6, 45), (7, 12, 65), (13, 20, 45), (21, 30, 35), (31, 50, 24), (51, 80, 7))
 """Fewest sites, most sites, how many crystals; for these matminer takes minutes, not hours."""
@@ -40,38 +41,6 @@ LARGE = ((100, 112, 2), (140, 150, 1))
 
 TOLERANCE = 1e-8
 """Relative deviation above which a crystal is listed."""
-
-
-def matminer_ward():
-    """Matminer's featurizer with the preset of Ward 2017."""
-    from matminer.featurizers.base import MultipleFeaturizer
-    from matminer.featurizers.composition import (
-        ElementProperty,
-        IonProperty,
-        Stoichiometry,
-        ValenceOrbital,
-    )
-    from matminer.featurizers.structure import (
-        ChemicalOrdering,
-        MaximumPackingEfficiency,
-        SiteStatsFingerprint,
-        StructuralHeterogeneity,
-        StructureComposition,
-    )
-
-    return MultipleFeaturizer(
-        [
-            SiteStatsFingerprint.from_preset("CoordinationNumber_ward-prb-2017"),
-            StructuralHeterogeneity(),
-            ChemicalOrdering(),
-            MaximumPackingEfficiency(),
-            SiteStatsFingerprint.from_preset("LocalPropertyDifference_ward-prb-2017"),
-            StructureComposition(Stoichiometry()),
-            StructureComposition(ElementProperty.from_preset("magpie")),
-            StructureComposition(ValenceOrbital(props=["frac"])),
-            StructureComposition(IonProperty(fast=True)),
-        ]
-    )
 
 
 def read_pool(file: Path) -> list[dict]:

@@ -50,9 +50,8 @@ def pack_compositions(compositions: Sequence[Mapping[Any, float]]) -> tuple[IntA
 
 def _amounts(composition: Mapping[Any, float]) -> dict[int, float]:
     """Amount by atomic number; species of one element are taken together."""
-    symbols = [getattr(one, "symbol", one) for one in composition]
     row: dict[int, float] = {}
-    for number, amount in zip(atomic_numbers(symbols), composition.values(), strict=True):
+    for number, amount in zip(atomic_numbers(list(composition)), composition.values(), strict=True):
         row[int(number)] = row.get(int(number), 0.0) + float(amount)
     if not row or min(row.values()) <= 0:
         raise SSEError(f"{dict(composition)} is no composition", mend="Give amounts above 0")
