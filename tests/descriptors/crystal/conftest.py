@@ -36,7 +36,7 @@ def _symmetric() -> dict[str, Structure]:
     return {
         "fcc": group("Fm-3m", Lattice.cubic(4.05), ["Al"], [[0, 0, 0]]),
         "bcc": group("Im-3m", Lattice.cubic(3.5), ["Li"], [[0, 0, 0]]),
-        "diamond": group("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0.125] * 3]),
+        "diamond": group("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]]),
         "rock salt": group("Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0] * 3, [0.5] * 3]),
         "antifluorite": group("Fm-3m", Lattice.cubic(4.6), ["O", "Li"], [[0] * 3, [0.25] * 3]),
         "perovskite": group(
@@ -59,7 +59,7 @@ def _symmetric() -> dict[str, Structure]:
             "Fd-3m",
             Lattice.cubic(8.2),
             ["Li", "Mn", "O"],
-            [[0.125] * 3, [0.5] * 3, [0.263] * 3],
+            [[0] * 3, [0.625] * 3, [0.388] * 3],
         ),
     }
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pymatgen.core import Composition, Element, Lattice, Structure
 
@@ -98,9 +99,13 @@ def test_it_takes_its_place_among_matminers_featurizers(symmetric):
 
     both = MultipleFeaturizer([DensityFeatures(), WardFeaturizer()])
     both.set_n_jobs(1)
-    values = both.featurize_many([symmetric["fcc"]], pbar=False)[0]
-    assert both.feature_labels()[3:] == list(WARD_LABELS)
-    np.testing.assert_array_equal(values[3:], WardFeaturizer().featurize(symmetric["fcc"]))
+    table = pd.DataFrame({"structure": [symmetric["fcc"], "none"]})
+    found = both.featurize_dataframe(
+        table, "structure", ignore_errors=True, return_errors=True, pbar=False
+    )
+    ours = WardFeaturizer().featurize(symmetric["fcc"])
+    np.testing.assert_array_equal(found.loc[0, list(WARD_LABELS)].astype(float), ours)
+    assert "not a crystal" in found.loc[1, "WardFeaturizer Exceptions"]
 
 
 def test_sites_outside_the_cell_where_matminer_is_wrong(symmetric, matminer):
