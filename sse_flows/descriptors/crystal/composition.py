@@ -21,8 +21,8 @@ from sse_flows.descriptors.crystal.elements import (
 from sse_flows.descriptors.crystal.labels import COMPOSITION_LABELS, NORMS, ORBITALS
 from sse_flows.errors import SSEError
 
-BLOCK = 20_000
-"""Compositions computed at a time, so that memory does not grow with a library."""
+BLOCK = 2_000
+"""Compositions computed at a time: what a processor holds in its cache."""
 
 
 def pack_compositions(compositions: Sequence[Mapping[Any, float]]) -> tuple[IntArray, FloatArray]:
@@ -131,10 +131,5 @@ def _ionic_characters(numbers: IntArray, amounts: FloatArray) -> FloatArray:
 
 def _possible(numbers: IntArray, amounts: FloatArray, mixed_valence: bool) -> list[bool]:
     """Whether each composition can be a neutral compound."""
-    rows = zip(numbers.tolist(), amounts.tolist(), strict=True)
-    found = []
-    for z, x in rows:
-        pairs = [(number, amount) for number, amount in zip(z, x, strict=True) if number]
-        numbers_, amounts_ = zip(*pairs, strict=True)
-        found.append(can_be_neutral(numbers_, amounts_, mixed_valence=mixed_valence))
-    return found
+    rows = zip(map(tuple, numbers.tolist()), map(tuple, amounts.tolist()), strict=True)
+    return [can_be_neutral(z, x, mixed_valence=mixed_valence) for z, x in rows]

@@ -85,8 +85,8 @@ def brute_force(amounts: dict[int, int], mixed: bool) -> bool:
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.integers(1, 98), st.integers(1, 6), min_size=1, max_size=4))
 def test_neutrality_is_that_of_a_plain_search(mixed, amounts):
-    whole = dict(zip(amounts, whole_amounts(list(amounts.values())), strict=True))
-    found = can_be_neutral(amounts, amounts.values(), mixed_valence=mixed)
+    whole = dict(zip(amounts, whole_amounts(tuple(amounts.values())), strict=True))
+    found = can_be_neutral(tuple(amounts), tuple(amounts.values()), mixed_valence=mixed)
     assert found == brute_force(whole, mixed)
 
 
@@ -108,7 +108,7 @@ def test_mixed_valence():
     ],
 )
 def test_whole_amounts(amounts, whole):
-    assert whole_amounts(amounts) == whole
+    assert whole_amounts(tuple(amounts)) == whole
 
 
 def test_species_of_one_element_are_taken_together():
