@@ -37,9 +37,6 @@ class CrystalArrays(NamedTuple):
     positions: FloatArray
 
 
-CrystalLike = "Structure | CrystalArrays | tuple[Any, Any, Any]"
-
-
 def read_crystal(crystal: Any) -> CrystalArrays:
     """Take a crystal from a pymatgen Structure or (lattice, species, fractional coordinates).
 
