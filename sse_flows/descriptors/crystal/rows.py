@@ -87,6 +87,7 @@ def _computed(
         for batch in batches:
             yield batch, compute([crystals[k] for k in batch])
         return
+    compute([crystals[0]])  # compiles, if need be, once and not in every worker
     pool = ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=_prepare_worker
     )
