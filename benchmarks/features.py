@@ -37,7 +37,7 @@ from sse_flows.testing.matminer_ward import matminer_ward
 SAMPLE = ((1, 6, 45), (7, 12, 65), (13, 20, 45), (21, 30, 35), (31, 50, 24), (51, 80, 7))
 """Fewest sites, most sites, how many crystals; for these matminer takes minutes, not hours."""
 
-LARGE = ((100, 112, 2), (140, 150, 1))
+LARGE = ((100, 112, 2), (140, 150, 1), (190, 200, 1))
 """The same, computed last."""
 
 TOLERANCE = 1e-8
