@@ -49,10 +49,11 @@ def evaluate(
     from sse_flows.cli.tables import evaluation_table, unseen_table
     from sse_flows.models import evaluate as scores
     from sse_flows.models.registry import load_models
+    from sse_flows.models.unseen import evaluate_unseen
 
     rows = _read(table, groups)
     if model is not None:
-        unseen = scores.evaluate_unseen(rows, load_models(model), level=level)
+        unseen = evaluate_unseen(rows, load_models(model), level=level)
         _write(unseen.model_dump_json(indent=1), output)
         return typer.echo(unseen_table(unseen))
     found = scores.evaluate(
@@ -79,6 +80,9 @@ def train(
         bool, typer.Option(help="Choose descriptors inside the folds too: minutes.")
     ] = True,
     trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 200,
+    elimination: Annotated[
+        bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
+    ] = False,
 ) -> None:
     """Train both models on a table and save them."""
     from sse_flows.errors import SSEError
@@ -91,6 +95,7 @@ def train(
         max_features=max_features,
         nested=nested,
         n_estimators=trees,
+        elimination=elimination,
     )
     try:
         folder = save_models(models, output)
