@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, Maker, OutputReference
 
+from sse_flows.campaign.events import read_events
+from sse_flows.campaign.graph import Graph
 from sse_flows.campaign.jobs import screen_pool, train_models, version_models
 from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.run import LocalRunner, Watcher
@@ -221,13 +223,7 @@ def retrain(
             return Retrained(latest, is_new=False)
     flow = maker.make(inputs, latest)
     graph = LocalRunner(store, folder / RUN_FOLDER, 1, watch).run(flow)
-    lost = [node for node in graph.nodes.values() if node.reason]
-    if lost:
-        raise SSEError(
-            f"the models could not be made: {lost[0].reason}",
-            mend="Bring more measured compounds, or see SSE_TRACEBACK=1 and the log in "
-            f"{folder / RUN_FOLDER}",
-        )
+    _check_done(graph, folder / RUN_FOLDER)
     return Retrained(stored_version(store, _version_job(flow)), is_new=True)
 
 
@@ -295,6 +291,17 @@ def _digest(sets: list[DescriptorSet]) -> str:
 
 def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _check_done(graph: Graph, folder: Path) -> None:
+    """Raise what the first job that failed said."""
+    lost = next((node for node in graph.nodes.values() if node.reason), None)
+    if lost is not None:
+        said = [one for one in read_events(folder) if one.get("uuid") == lost.job.uuid]
+        raise SSEError(
+            f"the models could not be made: {lost.reason}",
+            mend=said[-1].get("mend") if said else None,
+        )
 
 
 def _version_job(flow: Flow) -> str:
