@@ -62,16 +62,6 @@ def screen_sets(
     return result, _ranked_table(result, pool, {one.compound_id: one.flags for one in sets})
 
 
-def pool_folder(pool: str | Path) -> Path:
-    """Results folder of a pool; ``"kyoto"`` is that of the import unless it is a folder here."""
-    from sse_flows.store.jobstore import STORE_FILE
-
-    folder = Path(pool).expanduser()
-    if str(pool) == "kyoto" and not (folder / STORE_FILE).exists():
-        return Path(IMPORTED_KYOTO)
-    return folder
-
-
 def checked_filters(filters: dict[str, Any]) -> Filters:
     """Filters of their fields.
 
