@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 from markupsafe import Markup
 
@@ -34,7 +35,7 @@ def paired_figure(
     parts = []
     for column, values in enumerate((firsts, seconds)):
         left = _LEFT + column * (width + _NUMBER + 6)
-        panel = Panel(left, _HEAD, width, _ROW * len(pairs), _span(values), (0, 1))
+        panel = Panel(left, _HEAD, width, _ROW * len(pairs), span_of(values), (0, 1))
         shown = [pair[column] for pair in pairs.values()]
         parts += [_bar(panel, row, value) for row, value in enumerate(shown)]
         parts += [_zero(panel), svg.text(left, 13, titles[column], cls="tick")]
@@ -43,7 +44,12 @@ def paired_figure(
 
 
 def contribution_figure(
-    parts: Sequence[tuple[str, float]], base: float | None, total: float | None, label: str
+    parts: Sequence[tuple[str, float]],
+    base: float | None,
+    total: float | None,
+    label: str,
+    *,
+    limits: tuple[float, float] | None = None,
 ) -> Markup:
     """What each descriptor adds: bars about zero, between where they start from and the sum.
 
@@ -55,11 +61,13 @@ def contribution_figure(
         Value before and after, written above and below the bars; left out where not known.
     label
         What the figure shows, for a screen reader.
+    limits
+        Of the bars, zero among them: the same for all compounds makes their bars comparable.
     """
     head = _HEAD if base is not None else 4.0
     bottom = head + _ROW * len(parts)
-    values = [value for _, value in parts]
-    panel = Panel(_LEFT, head, WIDTH - _LEFT - 2 * _NUMBER, bottom - head, _span(values), (0, 1))
+    span = limits or span_of(value for _, value in parts)
+    panel = Panel(_LEFT, head, WIDTH - _LEFT - 2 * _NUMBER, bottom - head, span, (0, 1))
     drawn = [_zero(panel)]
     for row, (name, value) in enumerate(parts):
         drawn += [_bar(panel, row, value, signed=True), _name(row, name, head)]
@@ -71,24 +79,35 @@ def contribution_figure(
     return svg.figure(WIDTH, height, drawn, label=label)
 
 
-def spark_bars(parts: Sequence[tuple[str, float]], label: str) -> Markup:
+def spark_bars(
+    parts: Sequence[tuple[str, float]], label: str, limits: tuple[float, float]
+) -> Markup:
     """A few contributions as small as a cell of a table: bars about zero with their names."""
-    width, row = 190.0, 13.0
-    panel = Panel(120, 0, width - 120, row * len(parts), _span([v for _, v in parts]), (0, 1))
+    width, row, left = 200.0, 13.0, 138.0
+    panel = Panel(left, 0, width - left, row * len(parts), limits, (0, 1))
     drawn = [_zero(panel)]
     for i, (name, value) in enumerate(parts):
         ends = sorted((float(panel.x(0.0)), float(panel.x(value))))
         top = i * row
         drawn += [
-            svg.text(114, top + 10, name, cls="tick end"),
-            svg.rect(ends[0], top + 3, max(ends[1] - ends[0], 1.0), row - 5, cls=_class(value)),
+            svg.text(left - 6, top + 10, name, cls="tick end"),
+            svg.tag(
+                "rect",
+                svg.tag("title", escape(f"{name} {text.fixed(value)}")),
+                cls=_class(value),
+                x=ends[0],
+                y=top + 3,
+                width=max(ends[1] - ends[0], 1.0),
+                height=row - 5,
+            ),
         ]
     return svg.figure(width, row * len(parts), drawn, label=label)
 
 
-def _span(values: Sequence[float]) -> tuple[float, float]:
+def span_of(values: Iterable[float]) -> tuple[float, float]:
     """Limits that hold zero and all values."""
-    low, high = min([0.0, *values]), max([0.0, *values])
+    known = [0.0, *values]
+    low, high = min(known), max(known)
     return (low, high) if high > low else (0.0, 1.0)
 
 

@@ -14,7 +14,7 @@ from sse_flows.report import definitions, svg, text
 from sse_flows.report.svg import Panel
 
 WIDTH = 940.0
-_LEFT, _TOP, _RMSE_HEIGHT, _R2_HEIGHT, _BETWEEN, _BELOW = 60.0, 10.0, 220.0, 120.0, 16.0, 196.0
+_LEFT, _TOP, _RMSE_HEIGHT, _R2_HEIGHT, _BETWEEN, _BELOW = 60.0, 10.0, 220.0, 120.0, 16.0, 188.0
 
 
 def elimination_limits(rmse: Sequence[float], tolerance: float) -> list[float]:
@@ -49,9 +49,6 @@ def elimination_figure(path: Sequence[EliminationRound], tolerance: float) -> Ma
         _curve(upper, rounds, [one.rmse for one in rounds], "series-0"),
         _curve(lower, rounds, [one.r2 for one in rounds], "series-1"),
         *(_label(lower, one) for one in rounds),
-        svg.text(
-            _LEFT, lower.bottom + _BELOW - 10, "descriptors left, and which one went", cls="axis"
-        ),
     ]
     label = f"RMSE and R2 of {len(rounds)} rounds of the elimination"
     return svg.figure(WIDTH, lower.bottom + _BELOW, parts, label=label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -17,7 +17,7 @@ from sse_flows.models.explanation import (
     Sign,
 )
 from sse_flows.report import definitions, text
-from sse_flows.report.bar_figures import contribution_figure, spark_bars
+from sse_flows.report.bar_figures import contribution_figure, span_of, spark_bars
 from sse_flows.report.views import Chip, FigureView
 from sse_flows.screening.document import ScreeningRow
 
@@ -26,6 +26,10 @@ MOST = 6
 SMALL = 3
 """Contributions in a cell of the ranking."""
 
+Parts = Sequence[tuple[str, float]]
+Limits = tuple[float, float]
+
+_ODDS = "Log odds of superionic"
 _RAISES = {1: "↑ raises", -1: "↓ lowers", 0: "not monotonic"}
 _EXPECTED = {1: "↑ raises", -1: "↓ lowers", 0: "either way"}
 _VERDICTS = {True: ("agrees", "good"), False: ("disagrees", "bad")}
@@ -129,50 +133,58 @@ def _verdict(agrees: bool | None, expected: Sign) -> Chip:
     return Chip("no direction", "quiet", "the model does not follow it one way")
 
 
-def compound_figures(found: CompoundExplanation) -> list[FigureView]:
-    """What adds up to the two predictions of one compound."""
-    rest = found.log10_conductivity_rest
-    odds = _summed(found.log_odds_contributions)
-    sigma = _summed(found.log10_conductivity_contributions, rest)
-    name = found.formula or found.compound_id
-    return [
-        FigureView(
-            contribution_figure(
-                odds,
-                found.log_odds_base,
-                found.log_odds,
-                f"Contributions to the log odds of {name}",
-            ),
-            "Log odds of superionic",
-            f"a sum of {text.fixed(found.log_odds)} is a probability of "
-            f"{text.fixed(found.probability)}",
-        ),
-        FigureView(
-            contribution_figure(
-                sigma,
-                found.log10_conductivity_base,
-                found.log10_conductivity,
-                f"Contributions to log10 of the conductivity of {name}",
-            ),
-            "log₁₀ σ (S/cm)",
-            "Shapley values of the forest, decades",
-        ),
+def explained_figures(found: Sequence[CompoundExplanation]) -> dict[str, list[FigureView]]:
+    """What adds up to the two predictions of each compound, by its id; on common scales."""
+    odds = [_summed(one.log_odds_contributions) for one in found]
+    sigma = [
+        _summed(one.log10_conductivity_contributions, one.log10_conductivity_rest) for one in found
     ]
+    limits = _limits(odds), _limits(sigma)
+    return {
+        one.compound_id: [_odds_figure(one, odds[i], limits[0]), _sigma(one, sigma[i], limits[1])]
+        for i, one in enumerate(found)
+    }
 
 
-def screened_figures(row: ScreeningRow, models: TrainedModels | None) -> list[FigureView]:
+def _limits(parts: Iterable[Parts]) -> Limits:
+    return span_of(value for compound in parts for _, value in compound)
+
+
+def _odds_figure(one: CompoundExplanation, parts: Parts, limits: Limits) -> FigureView:
+    label = f"Contributions to the log odds of {one.formula or one.compound_id}"
+    drawn = contribution_figure(parts, one.log_odds_base, one.log_odds, label, limits=limits)
+    return FigureView(drawn, _ODDS, _chance(one.log_odds, one.probability))
+
+
+def _chance(log_odds: float, probability: float | None) -> str:
+    return f"a sum of {text.fixed(log_odds)} is a probability of {text.fixed(probability)}"
+
+
+def _sigma(one: CompoundExplanation, parts: Parts, limits: Limits) -> FigureView:
+    label = f"Contributions to log10 of the conductivity of {one.formula or one.compound_id}"
+    base, total = one.log10_conductivity_base, one.log10_conductivity
+    drawn = contribution_figure(parts, base, total, label, limits=limits)
+    return FigureView(drawn, "log₁₀ σ (S/cm)", "Shapley values of the forest, decades")
+
+
+def screened_figures(
+    rows: Sequence[ScreeningRow], models: TrainedModels | None
+) -> dict[str, list[FigureView]]:
     """The same of the classifier alone, as the ranking holds it."""
-    if not row.contributions:
-        return []
+    limits = span_of(value for row in rows for value in row.contributions.values())
     base = models.classifier.intercept if models else None
-    total = None if base is None else base + sum(row.contributions.values())
+    return {row.compound_id: [_screened(row, base, limits)] for row in rows if row.contributions}
+
+
+def _screened(row: ScreeningRow, base: float | None, limits: Limits) -> FigureView:
     parts = [(definitions.label(n), value) for n, value in row.contributions.items()]
-    drawn = contribution_figure(parts, base, total, "Contributions to the log odds")
-    caption = f"probability {text.fixed(row.probability)}"
-    return [FigureView(drawn, "Log odds of superionic", caption)]
+    total = None if base is None else base + sum(row.contributions.values())
+    label = f"Contributions to the log odds of {row.formula or row.compound_id}"
+    drawn = contribution_figure(parts, base, total, label, limits=limits)
+    return FigureView(drawn, _ODDS, "" if total is None else _chance(total, row.probability))
 
 
-def _summed(found: Sequence[Contribution], rest: float = 0.0) -> list[tuple[str, float]]:
+def _summed(found: Sequence[Contribution], rest: float = 0.0) -> Parts:
     """The largest contributions by name, and one of all the others; imputed ones are marked."""
     shown, others = found[:MOST], found[MOST:]
     parts = [
@@ -183,10 +195,14 @@ def _summed(found: Sequence[Contribution], rest: float = 0.0) -> list[tuple[str,
     return [*parts, ("all others", rest)] if others or rest else parts
 
 
-def small_figure(contributions: Mapping[str, float]) -> Markup | None:
-    """The largest contributions to the log odds, for a cell of a table."""
-    if not contributions:
-        return None
+def small_figures(rows: Sequence[ScreeningRow]) -> dict[str, Markup]:
+    """The largest contributions to the log odds for a cell of a table; on one scale."""
+    limits = span_of(value for row in rows for value in row.contributions.values())
+    return {row.compound_id: _small(row.contributions, limits) for row in rows if row.contributions}
+
+
+def _small(contributions: Mapping[str, float], limits: Limits) -> Markup:
     largest = sorted(contributions.items(), key=lambda item: -abs(item[1]))[:SMALL]
-    words = ", ".join(f"{definitions.label(n)} {v:+.2f}".replace("-", "−") for n, v in largest)
-    return spark_bars([(definitions.label(n), v) for n, v in largest], f"Log odds: {words}")
+    parts = [(definitions.label(name), value) for name, value in largest]
+    words = ", ".join(f"{name} {text.fixed(value)}" for name, value in parts)
+    return spark_bars(parts, f"Log odds: {words}", limits)

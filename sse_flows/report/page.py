@@ -14,7 +14,7 @@ from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.report import definitions, text
 from sse_flows.report.cards import Card, Row, make_card
 from sse_flows.report.document import CompoundReport, Failure, ReportData
-from sse_flows.report.explanation_views import compound_figures, screened_figures
+from sse_flows.report.explanation_views import explained_figures, screened_figures
 from sse_flows.report.model_views import ModelsView, headline_tiles, models_view
 from sse_flows.report.pool_views import PoolView, pool_view, prediction_rows
 from sse_flows.report.views import FigureView, Tile
@@ -172,8 +172,7 @@ def _cards(report: ReportData) -> list[Card]:
 def _why(report: ReportData) -> dict[str, list[FigureView]]:
     """Contributions to the predictions by compound: of both models where they were explained."""
     rows = report.screening.rows if report.screening else []
-    found = {row.compound_id: screened_figures(row, report.models) for row in rows}
-    return found | {one.compound_id: compound_figures(one) for one in report.explanations}
+    return screened_figures(rows, report.models) | explained_figures(report.explanations)
 
 
 def _columns() -> list[tuple[str, str, str]]:

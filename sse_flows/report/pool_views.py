@@ -12,7 +12,7 @@ from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.report import definitions, text
 from sse_flows.report.cards import Row
 from sse_flows.report.document import ReportData
-from sse_flows.report.explanation_views import small_figure
+from sse_flows.report.explanation_views import small_figures
 from sse_flows.report.model_figures import Point, scatter_figure
 from sse_flows.report.views import Chip, FigureView
 from sse_flows.screening.document import FilteredOut, ScreeningResult, ScreeningRow
@@ -41,6 +41,7 @@ class RankedRow:
     domain: float | None
     domain_text: str
     domain_title: str
+    outside: bool
     why: Markup | None
     superionic: bool
     flags: list[Chip]
@@ -78,7 +79,8 @@ def pool_view(report: ReportData, anchors: Mapping[str, str]) -> PoolView:
     if screening is None:
         why = "no model was trained." if report.models is None else "no pool was screened."
         return PoolView(empty=why)
-    rows = [_ranked(row, anchors) for row in screening.rows]
+    sums = small_figures(screening.rows)
+    rows = [_ranked(row, anchors, sums.get(row.compound_id)) for row in screening.rows]
     filtered = [
         FilteredRow(anchors.get(r.compound_id), r.compound_id, _name(r), r.reasons)
         for r in screening.filtered_out
@@ -129,7 +131,7 @@ def _how_sure(screening: ScreeningResult) -> str:
     )
 
 
-def _ranked(row: ScreeningRow, anchors: Mapping[str, str]) -> RankedRow:
+def _ranked(row: ScreeningRow, anchors: Mapping[str, str], why: Markup | None) -> RankedRow:
     log_sigma = row.log10_conductivity
     probability = row.probability if row.probability is not None else row.probability_kim2024
     return RankedRow(
@@ -147,11 +149,12 @@ def _ranked(row: ScreeningRow, anchors: Mapping[str, str]) -> RankedRow:
         interval=_interval(row),
         prediction_set=_set_chip(row.prediction_set),
         domain=max(row.domain_distance.values(), default=None),
-        domain_text=_domain_text(row),
+        domain_text=text.fixed(max(row.domain_distance.values(), default=None)),
+        outside=bool(row.outside_domain),
         domain_title="; ".join(
             f"{model} {text.fixed(ratio)}" for model, ratio in row.domain_distance.items()
         ),
-        why=small_figure(row.contributions),
+        why=why,
         superionic=row.superionic,
         flags=_chips(row),
     )

@@ -18,7 +18,7 @@ from sse_flows.report.elimination_figure import elimination_figure
 from sse_flows.report.model_figures import Point, bar_figure, parity_figure
 from sse_flows.report.views import FigureView, ModelView, TableView
 
-_MOST_BARS = 15
+_MOST_BARS = 12
 
 
 def regressor_view(models: TrainedModels) -> ModelView:
@@ -144,13 +144,13 @@ def _elimination(document: RegressorDocument) -> list[FigureView]:
 
     drawn = elimination_figure(document.path, TOLERANCE)
     caption = (
-        "leave-one-out with the descriptors chosen outside the folds; from all descriptors at the "
-        "left, one goes each round"
+        "leave-one-out with the descriptors chosen outside the folds; below, how many are left and "
+        "which one went"
     )
     legend = [
         ("series-0", "RMSE"),
         ("series-1", "R²"),
-        ("series-3", f"{100 * TOLERANCE:.0f} % above the smallest RMSE so far: stop"),
-        ("chosen", "the forest in use"),
+        ("dashed series-3", f"{100 * TOLERANCE:.0f} % above the smallest RMSE so far: stop"),
+        ("dashed series-0", "the forest in use"),
     ]
     return [FigureView(drawn, "Backward elimination", caption, legend, wide=True)]
