@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from sse_flows.models.document import (
@@ -16,6 +17,7 @@ from sse_flows.report.views import Confusion, FigureView, ModelView, TableView
 
 SIDES = [("series-0", "right side of the threshold"), ("series-wrong", "wrong side")]
 """Legend of dots that are compounds."""
+_MOST_COUNTED = 8
 
 
 def classifier_view(models: TrainedModels) -> ModelView:
@@ -41,7 +43,7 @@ def classifier_view(models: TrainedModels) -> ModelView:
     view.confusions = [
         _confusion(f"{name}, leave-one-out", s) for name, s in present.items() if name != "baseline"
     ]
-    view.tables = [_coefficients(document), *_sizes(document)]
+    view.tables = [_coefficients(document), *_fold_counts(document), *_sizes(document)]
     view.figures = [*_size_figure(document), _probabilities(models)]
     return view
 
@@ -92,6 +94,16 @@ def _coefficients(document: ClassifierDocument) -> TableView:
     intercepts = [text.fixed(document.intercept, 3), text.plain(document.raw_intercept)]
     rows.append(["intercept", *intercepts, text.MISSING])
     return TableView("Chosen features", ["descriptor", "per std. dev.", "per unit", "unit"], rows)
+
+
+def _fold_counts(document: ClassifierDocument) -> list[TableView]:
+    """How often each descriptor was chosen without one of the compounds."""
+    folds = document.nested_features
+    if not folds:
+        return []
+    counts = Counter(name for names in folds.values() for name in names).most_common(_MOST_COUNTED)
+    rows = [[definitions.label(name), f"{count} of {len(folds)}"] for name, count in counts]
+    return [TableView("Chosen inside the folds", ["descriptor", "folds"], rows)]
 
 
 def _sizes(document: ClassifierDocument) -> list[TableView]:

@@ -84,7 +84,7 @@ def _last_row(values: Sequence[float | None], name: str, names: Sequence[str], t
 
 def _number_class(value: float | None) -> str:
     """A number on a dark shade has the colour of the background."""
-    return "figure mid" + (" inverse" if value is not None and abs(value) > 0.55 else "")
+    return "figure mid" + (" inverse" if value is not None and abs(value) > 0.65 else "")
 
 
 def _shown(value: float | None) -> str:

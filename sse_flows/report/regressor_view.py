@@ -120,12 +120,12 @@ def _importances(document: RegressorDocument) -> FigureView:
         return FigureView(drawn, title, f"{caption}; {shown}" if many else caption)
     drawn = paired_figure(
         _pairs(most, permuted),
-        ("Gini, sums to 1", "permutation, decades"),
+        ("Gini", "permutation"),
         "Gini and permutation importance of each descriptor",
     )
     caption = (
-        "Gini: mean decrease of variance; permutation: rise of the leave-one-out RMSE when a value "
-        "is another compound's"
+        "Gini: mean decrease of variance, sums to 1; permutation: rise of the leave-one-out RMSE, "
+        "decades, when a value is another compound's"
     )
     return FigureView(drawn, title, f"{caption}; {shown}" if many else caption)
 
