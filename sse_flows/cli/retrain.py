@@ -57,6 +57,7 @@ def retrain(
     from sse_flows.campaign.versions import stored_models
     from sse_flows.cli.tables import version_table
     from sse_flows.models.registry import save_models
+    from sse_flows.report import write_model_page
     from sse_flows.screening.properties import read_properties
     from sse_flows.structures.conductivities import read_conductivities
 
@@ -85,7 +86,8 @@ def retrain(
         _tell,
     )
     if output is not None:
-        save_models(stored_models(store, found.stored), output)
+        models = stored_models(store, found.stored)
+        write_model_page(models, save_models(models, output) / "report.html", found.version)
     typer.echo(version_table(found.version, found.stored.completed_at, is_new=found.is_new))
 
 
@@ -106,13 +108,15 @@ def versions(
     from sse_flows.campaign.versions import find_version, list_versions, stored_models
     from sse_flows.cli.tables import version_table, versions_table
     from sse_flows.models.registry import save_models
+    from sse_flows.report import write_model_page
 
     store = _open(results)
     if show is None and output is None:
         return typer.echo(versions_table(list_versions(store, name)))
     found = find_version(store, name or "models", show)
     if output is not None:
-        save_models(stored_models(store, found), output)
+        models = stored_models(store, found)
+        write_model_page(models, save_models(models, output) / "report.html", found.version)
     typer.echo(version_table(found.version, found.completed_at))
 
 

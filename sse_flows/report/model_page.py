@@ -11,8 +11,10 @@ from sse_flows import __version__
 from sse_flows.models.document import TrainedModels, TrainingRow
 from sse_flows.report import definitions, text
 from sse_flows.report.cards import Row
+from sse_flows.report.changes_view import ChangesView, changes_view
 from sse_flows.report.model_views import ModelsView, headline_tiles, models_view
 from sse_flows.report.views import Tile
+from sse_flows.screening.versions import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ModelPage:
     headline: list[Row]
     tiles: list[Tile]
     models: ModelsView | None
+    changes: ChangesView | None
     training_columns: list[str]
     training: list[TrainingView]
     settings: list[Row]
@@ -47,7 +50,9 @@ class ModelPage:
     version: str = __version__
 
 
-def make_model_page(models: TrainedModels, name: str) -> ModelPage:
+def make_model_page(
+    models: TrainedModels, name: str, version: ModelVersion | None = None
+) -> ModelPage:
     """Everything the page of trained models prints.
 
     Parameters
@@ -56,14 +61,17 @@ def make_model_page(models: TrainedModels, name: str) -> ModelPage:
         The document; its estimators are not opened.
     name
         Heading of the page.
+    version
+        Which version of a series they are, with what changed.
     """
-    view = models_view(models)
+    view, changes = models_view(models), changes_view(version)
     nested = _nested(models)
     return ModelPage(
         name=name,
-        headline=_headline(models),
+        headline=_headline(models, version),
         tiles=headline_tiles(models),
         models=view,
+        changes=changes,
         training_columns=[
             "log₁₀ σ measured",
             "left out",
@@ -78,22 +86,27 @@ def make_model_page(models: TrainedModels, name: str) -> ModelPage:
             (n, definitions.label(n), definitions.unit(n), definitions.DEFINITIONS[n])
             for n in definitions.DESCRIPTORS
         ],
-        sections=_sections(view),
+        sections=_sections(view, changes),
     )
 
 
-def _headline(models: TrainedModels) -> list[Row]:
+def _headline(models: TrainedModels, version: ModelVersion | None) -> list[Row]:
+    which = [Row("version", f"{version.version} of {version.name}")] if version else []
     kind = "elimination" if models.regressor.kind == "elimination" else "forest"
     return [
+        *which,
         Row("classifier", f"{len(models.classifier.features)} descriptors"),
         Row(kind, f"{len(models.regressor.features)} descriptors"),
         Row("superionic above", f"{text.scientific(models.threshold, 1)} S/cm"),
     ]
 
 
-def _sections(view: ModelsView | None) -> list[tuple[str, str]]:
+def _sections(view: ModelsView | None, changes: ChangesView | None) -> list[tuple[str, str]]:
     """Anchors of what the page holds."""
-    found = [("overview", "Overview"), ("classifier", "Classifier"), ("regressor", "Regressor")]
+    found = [("overview", "Overview")]
+    if changes:
+        found.append(("changes", "Changes"))
+    found += [("classifier", "Classifier"), ("regressor", "Regressor")]
     if view and view.explanation:
         found.append(("explanation", "Explanation"))
     if view and view.correlation:

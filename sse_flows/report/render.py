@@ -20,6 +20,7 @@ from sse_flows.report.model_page import ModelPage, make_model_page
 from sse_flows.report.page import Page, make_page
 from sse_flows.report.palette import diverging_css, element_css, element_slots
 from sse_flows.report.phonon_figure import elements_of
+from sse_flows.screening.versions import ModelVersion
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -55,9 +56,11 @@ def render(report: ReportData) -> str:
     return _filled("page.html.j2", make_page(report), _element_style(report))
 
 
-def render_model(models: TrainedModels, name: str = "Trained models") -> str:
+def render_model(
+    models: TrainedModels, name: str = "Trained models", version: ModelVersion | None = None
+) -> str:
     """Trained models alone as one HTML document, as self-contained as that of a campaign."""
-    return _filled("model_page.html.j2", make_model_page(models, name))
+    return _filled("model_page.html.j2", make_model_page(models, name, version))
 
 
 def _filled(template: str, page: Page | ModelPage, more_style: str = "") -> str:
@@ -99,7 +102,9 @@ def write_report(report: ReportData, path: str | Path) -> Path:
     return _written(render(report), Path(path))
 
 
-def write_model_page(models: TrainedModels, path: str | Path) -> Path:
+def write_model_page(
+    models: TrainedModels, path: str | Path, version: ModelVersion | None = None
+) -> Path:
     """Write a page of trained models alone: scores, figures, signs, correlations, compounds.
 
     Parameters
@@ -108,6 +113,8 @@ def write_model_page(models: TrainedModels, path: str | Path) -> Path:
         What `train` or `load_models` gave; its estimators are not opened.
     path
         The file to make, as for `write_report`. The page is named after its folder.
+    version
+        Which version of a series they are: the page then says what changed since the one before.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def write_model_page(models: TrainedModels, path: str | Path) -> Path:
         If the file cannot be written.
     """
     path = Path(path)
-    return _written(render_model(models, path.resolve().parent.name), path)
+    return _written(render_model(models, path.resolve().parent.name, version), path)
 
 
 def _written(page: str, path: Path) -> Path:
