@@ -94,7 +94,7 @@ def _pairs(found: Mapping[str, list[Any]]) -> list[str]:
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return ", ".join(names[:MOST]) + more
+    return "; ".join(names[:MOST]) + more  # names of descriptors hold commas
 
 
 def _scores(found: list[ScoreChange]) -> TableView | None:
@@ -102,13 +102,13 @@ def _scores(found: list[ScoreChange]) -> TableView | None:
     rows = [
         [
             f"{one.model}: {_SCORES.get(one.score, one.score)}",
-            one.selection,
+            one.selection.replace(" the folds", " folds"),
             text.fixed(one.before, 3),
             text.fixed(one.after, 3),
         ]
         for one in found
     ]
-    columns = ["leave-one-out", "descriptors chosen", "before", "after"]
+    columns = ["leave-one-out", "chosen", "before", "after"]
     return TableView("Scores", columns, rows) if rows else None
 
 

@@ -113,7 +113,7 @@ def _sizes(document: ClassifierDocument) -> list[TableView]:
         return []
     rows = [
         [
-            f"{s.n_features}: {', '.join(definitions.label(name) for name in s.features)}",
+            f"{s.n_features}: {'; '.join(definitions.label(name) for name in s.features)}",
             text.percent(s.accuracy),
             text.fixed(s.f1),
             text.fixed(s.log_loss),

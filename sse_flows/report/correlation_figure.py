@@ -64,7 +64,7 @@ def _row(i: int, name: str, values: Sequence[float | None], names: Sequence[str]
     """Name of a row and its cells left of the diagonal."""
     top = _TOP + i * CELL
     cells = [
-        _cell(_LEFT + j * CELL, top, values[j], f"{name}, {names[j]}: {_shown(values[j])}")
+        _cell(_LEFT + j * CELL, top, values[j], f"{name} and {names[j]}: {_shown(values[j])}")
         for j in range(i)
     ]
     diagonal = svg.rect(_LEFT + i * CELL, top, CELL - 1, CELL - 1, cls="cell same")
@@ -76,7 +76,7 @@ def _last_row(values: Sequence[float | None], name: str, names: Sequence[str], t
     parts = [_row_name(top, name, "strong")]
     for j, value in enumerate(values):
         left = _LEFT + j * CELL
-        parts.append(_cell(left, top, value, f"{name}, {names[j]}: {_shown(value)}"))
+        parts.append(_cell(left, top, value, f"{name} and {names[j]}: {_shown(value)}"))
         number = "" if value is None else _shown(value).replace("0.", ".")
         parts.append(svg.text(left + (CELL - 1) / 2, top + 14, number, cls=_number_class(value)))
     return "".join(parts)

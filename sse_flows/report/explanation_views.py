@@ -204,5 +204,5 @@ def small_figures(rows: Sequence[ScreeningRow]) -> dict[str, Markup]:
 def _small(contributions: Mapping[str, float], limits: Limits) -> Markup:
     largest = sorted(contributions.items(), key=lambda item: -abs(item[1]))[:SMALL]
     parts = [(definitions.label(name), value) for name, value in largest]
-    words = ", ".join(f"{name} {text.fixed(value)}" for name, value in parts)
+    words = "; ".join(f"{name} {text.fixed(value)}" for name, value in parts)
     return spark_bars(parts, f"Log odds: {words}", limits)

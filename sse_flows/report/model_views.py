@@ -112,4 +112,4 @@ def _twins(names: list[str], matrix: list[list[float | None]]) -> list[str]:
 
 
 def _constant(names: list[str]) -> list[str]:
-    return [f"Not correlated, constant or known of too few: {', '.join(names)}."] if names else []
+    return [f"Not correlated, constant or known of too few: {'; '.join(names)}."] if names else []

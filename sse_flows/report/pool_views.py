@@ -200,7 +200,7 @@ def _chips(row: ScreeningRow) -> list[Chip]:
         where = " and ".join(row.outside_domain)
         chips.append(Chip("outside domain", "warn", f"of the {where}: an extrapolation"))
     if row.imputed:
-        names = ", ".join(definitions.label(name) for name in row.imputed)
+        names = "; ".join(definitions.label(name) for name in row.imputed)
         chips.append(
             Chip(f"{len(row.imputed)} imputed", "warn", f"training median used for {names}")
         )

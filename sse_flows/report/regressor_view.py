@@ -45,7 +45,7 @@ def _intro(models: TrainedModels) -> str:
     unseen = "Every prediction is of a forest that had not seen the compound"
     if document.kind == "forest":
         return f"{forest}{_count(len(document.features))}. {unseen}."
-    names = ", ".join(definitions.label(name) for name in document.features)
+    names = "; ".join(definitions.label(name) for name in document.features)
     return (
         f"{forest}the {_count(len(document.features))} that a backward elimination left: {names}. "
         f"{unseen}; the plain ones are of descriptors that were chosen with all compounds in sight."

@@ -70,7 +70,7 @@ def test_scores_and_moves_stand_before_and_after():
         probability_after=0.8,
     )
     view = changes_view(version(scores=[score], moves=[move]))
-    assert view.scores.rows == [["regressor: RMSE (decades)", "inside the folds", "–", "2.500"]]
+    assert view.scores.rows == [["regressor: RMSE (decades)", "inside folds", "–", "2.500"]]
     assert (view.moves[0].formula, view.moves[0].probabilities) == ("x", "0.20 → 0.80")
 
 

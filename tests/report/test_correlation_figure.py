@@ -26,12 +26,12 @@ def test_every_pair_once_and_every_column_with_the_last_row():
     matrix = [[1.0, 0.5, None], [0.5, 1.0, -0.25], [None, -0.25, 1.0]]
     found = titles(heat_figure(names, matrix, [0.1, -0.9, None], "sigma"))
     assert found == [
-        "b, a: 0.50",
-        "c, a: not known",
-        "c, b: −0.25",
-        "sigma, a: 0.10",
-        "sigma, b: −0.90",
-        "sigma, c: not known",
+        "b and a: 0.50",
+        "c and a: not known",
+        "c and b: −0.25",
+        "sigma and a: 0.10",
+        "sigma and b: −0.90",
+        "sigma and c: not known",
     ]
 
 

@@ -71,5 +71,5 @@ def test_cells_of_the_ranking_hold_the_largest_three(make_report):
     rows = make_report(1).screening.rows
     rows[0].contributions = {"a": 0.1, "b": -0.9, "c": 0.3, "d": 0.2}
     drawing = small_figures(rows)["id-0"]
-    assert "Log odds: b −0.90, c 0.30, d 0.20" in drawing
+    assert "Log odds: b −0.90; c 0.30; d 0.20" in drawing
     assert small_figures(make_report(1).screening.rows) == {}
