@@ -124,7 +124,7 @@ def _sizes(document: ClassifierDocument) -> list[TableView]:
     ]
     columns = ["features", "accuracy", "F1", "log loss", "fitted rows", "as accurate"]
     marked = next((i for i, s in enumerate(sizes) if s.chosen), None)
-    return [TableView("Best subset of every size", columns, rows, marked, wide=True)]
+    return [TableView("Best subset of every size", columns, rows, marked)]
 
 
 def _size_figure(document: ClassifierDocument) -> list[FigureView]:

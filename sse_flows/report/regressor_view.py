@@ -95,7 +95,10 @@ def _parity(models: TrainedModels) -> FigureView:
     drawn = parity_figure([_parity_point(row, limit, nested=nested) for row in rows])
     kind = "nested" if nested else "plain leave-one-out" if models.regressor.path else ""
     caption = f"{kind + '; ' if kind else ''}line: identity; band: ±1 decade"
-    return FigureView(drawn, "Parity plot", caption, SIDES, tall=True)
+    # beside scores and importances, unless a table already stands beside the scores
+    return FigureView(
+        drawn, "Parity plot", caption, SIDES, tall=not models.regressor.nested_features
+    )
 
 
 def _parity_point(row: TrainingRow, limit: float, *, nested: bool) -> Point:

@@ -49,7 +49,6 @@ class TableView:
     columns: list[str]
     rows: list[list[str]]
     marked: int | None = None
-    wide: bool = False
 
 
 @dataclass(frozen=True)
