@@ -98,6 +98,7 @@ def train(
     from sse_flows.errors import SSEError
     from sse_flows.models.registry import save_models
     from sse_flows.models.train import train as fit
+    from sse_flows.report import write_model_page
 
     models = fit(
         _read(table, mobile_ion, conductivities, properties),
@@ -111,6 +112,7 @@ def train(
         folder = save_models(models, output)
     except OSError as error:
         raise SSEError(f"cannot write {output}: {error.strerror}", mend="Name another") from error
+    write_model_page(models, folder / "report.html")
     for note in models.notes:
         typer.echo(note)
     typer.echo(f"wrote {folder}; test it on other compounds: sse evaluate TABLE --model {folder}")

@@ -113,13 +113,17 @@ def _tell(graph: Graph, node: Node | None) -> None:
 
 
 def _save(store: JobStore, stored: Stored, output: Path | None) -> None:
+    """Write the models of a version and their page into a folder, if one is named."""
     from sse_flows.campaign.versions import stored_models
     from sse_flows.errors import SSEError
     from sse_flows.models.registry import save_models
+    from sse_flows.report import write_model_page
 
     if output is None:
         return
+    models = stored_models(store, stored)
     try:
-        save_models(stored_models(store, stored), output)
+        folder = save_models(models, output)
     except OSError as error:
         raise SSEError(f"cannot write {output}: {error.strerror}", mend="Name another") from error
+    write_model_page(models, folder / "report.html", stored.version)

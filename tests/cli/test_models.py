@@ -87,6 +87,8 @@ def test_a_saved_model_is_tested_on_what_it_never_saw(sse, table):
     trained = sse("train", table(), "-o", "model", "--max-features", 1, "--trees", 5)
     assert trained.code == 0, trained.err
     assert "sse evaluate TABLE --model model" in trained.out
+    assert "Backward elimination" not in Path("model/report.html").read_text(encoding="utf-8")
+    assert "Pearson correlations" in Path("model/report.html").read_text(encoding="utf-8")
     other = table("other.csv", n_rows=5, seed=1)
     pd.concat([pd.read_csv("mine.csv"), pd.read_csv(other)]).to_csv("both.csv", index=False)
     result = sse("evaluate", "both.csv", "--model", "model", "-o", "unseen.json")

@@ -74,6 +74,10 @@ def test_retraining_tells_what_changed(sse, folder, monkeypatch):
     assert "training compounds removed" in sse("versions", "run", "--show", 2).out
     sse("versions", "run", "--show", 1, "-o", "one")
     assert load_models("one") == load_models("model")
+    sse("versions", "run", "--show", 2, "-o", "two")
+    pages = {one: Path(one, "report.html").read_text(encoding="utf-8") for one in ("one", "two")}
+    assert "What changed since version 1" in pages["two"]
+    assert "What changed" not in pages["one"]
     assert len(json.loads(Path("one/models.json").read_text())["training"]) == 12
 
 
