@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sse_flows.models.best_subset import BestSubsetClassifier
     from sse_flows.models.columns import TrainingDataError
     from sse_flows.models.controls import leave_one_group_out, scramble_control
     from sse_flows.models.document import ClassificationScores, RegressionScores, TrainedModels
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "ApplicabilityDomain": "domain",
     "BackwardEliminationForest": "elimination",
+    "BestSubsetClassifier": "best_subset",
     "BestSubsetLogisticRegression": "subsets",
     "ClassificationScores": "document",
     "ConductivityForest": "regressor",
@@ -47,6 +49,7 @@ _MODULES = {
 __all__ = [
     "ApplicabilityDomain",
     "BackwardEliminationForest",
+    "BestSubsetClassifier",
     "BestSubsetLogisticRegression",
     "ClassificationScores",
     "ConductivityForest",
