@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from math import comb
+from dataclasses import asdict
 from os import PathLike
 from typing import Any, Literal, Self
 
@@ -22,11 +21,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.errors import SSEError
 from sse_flows.models.columns import (
-    TrainingDataError,
     column_names,
     encode_classes,
     usable_columns,
 )
+from sse_flows.models.subset_rows import Rows, check_complete, coefficients, refuse_gaps, winner_of
 from sse_flows.models.subset_scores import (
     SCORES,
     Floats,
@@ -37,7 +36,6 @@ from sse_flows.models.subset_scores import (
 )
 from sse_flows.models.subset_search import (
     SizeWinners,
-    SubsetProblem,
     SubsetSearch,
     estimate_seconds,
     fit_margins,
@@ -178,7 +176,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             If the search is of other columns or another score, or parts of it are missing.
         """
         rows = self._prepare(X, y)
-        self._check_search(rows, search)
+        check_complete(search, len(rows.columns), self.max_features, self.scoring)
         return self._conclude(rows, search)
 
     def search_part(self, X: ArrayLike, y: ArrayLike, part: tuple[int, int]) -> SubsetSearch:
@@ -272,9 +270,9 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         """An unfitted copy for a fold: no checkpoint, no progress, no scores by scikit-learn."""
         return clone(self).set_params(checkpoint=None, progress=None, rescore=False)
 
-    def _prepare(self, X: ArrayLike, y: ArrayLike) -> _Rows:
+    def _prepare(self, X: ArrayLike, y: ArrayLike) -> Rows:
         """Check everything that can be checked before the search."""
-        self._check_parameters()
+        _check_parameters(self)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         self.classes_, target = encode_classes(y)
@@ -283,7 +281,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"X has {len(values)} rows, y {len(target)}: inconsistent numbers")
         usable, self.dropped_ = usable_columns(values, column_names(self))
         columns = np.flatnonzero(usable)
-        rows = _Rows.of(values[:, columns], target > 0.5, columns, self)
+        rows = Rows.of(values[:, columns], target > 0.5, columns, self.C, self.standardize)
         self._refuse_large(rows)
         return rows
 
@@ -300,7 +298,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         )
         gaps = np.isnan(values)
         if self.missing == "refuse":
-            _refuse_gaps(gaps, column_names(self))
+            refuse_gaps(gaps, column_names(self))
         elif reset:
             empty = gaps.all(axis=0)  # such a column stays empty, to be dropped by that reason
             self._medians = np.zeros(values.shape[1])
@@ -308,20 +306,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             gaps &= ~empty
         return np.where(gaps, self._medians, values) if gaps.any() else values
 
-    def _check_parameters(self) -> None:
-        if (self.max_features is not None and self.max_features < 1) or not 0 < self.C < np.inf:
-            raise SSEError(
-                f"max_features={self.max_features} and C={self.C} are not both positive and finite",
-                mend="Without a penalty separable data have no solution: choose a large C instead",
-            )
-        for name, valid in (("scoring", SCORES), ("missing", ("refuse", "median"))):
-            if getattr(self, name) not in valid:
-                given = getattr(self, name)
-                raise SSEError(
-                    f"{name}={given!r} is not one of {', '.join(valid)}", mend="Choose one"
-                )
-
-    def _refuse_large(self, rows: _Rows) -> None:
+    def _refuse_large(self, rows: Rows) -> None:
         n_columns = len(rows.columns)
         if n_columns <= LARGE or self.max_features is not None or self.allow_large:
             return
@@ -332,7 +317,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             mend="Give max_features, fewer columns, or allow_large=True if that is meant",
         )
 
-    def _search(self, rows: _Rows, part: tuple[int, int] = (0, 1)) -> SubsetSearch:
+    def _search(self, rows: Rows, part: tuple[int, int] = (0, 1)) -> SubsetSearch:
         return search_subsets(
             rows.problem,
             max_features=self.max_features,
@@ -347,27 +332,10 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             progress=self.progress,
         )
 
-    def _check_search(self, rows: _Rows, search: SubsetSearch) -> None:
-        n_columns = len(rows.columns)
-        if (search.n_columns, search.score_name) != (n_columns, self.scoring):
-            raise SSEError(
-                f"the search is of {search.n_columns} columns by {search.score_name}, the table "
-                f"has {n_columns} and is scored by {self.scoring}",
-                mend="Give the table and the parameters of the search",
-            )
-        largest = n_columns if self.max_features is None else min(self.max_features, n_columns)
-        found = {one.n_features: one.n_subsets for one in search.sizes}
-        if any(found.get(size, 0) != comb(n_columns, size) for size in range(1, largest + 1)):
-            total = sum(comb(n_columns, size) for size in range(1, largest + 1))
-            raise SSEError(
-                f"the search holds {search.n_subsets:,} of {total:,} subsets",
-                mend="Merge all parts of it",
-            )
-
-    def _conclude(self, rows: _Rows, search: SubsetSearch) -> Self:
+    def _conclude(self, rows: Rows, search: SubsetSearch) -> Self:
         """Choose one of the winners and fit it."""
-        winners = [_winner(one, rows, self.scoring) for one in search.sizes if one.subsets]
-        best, _ = best_of_ties(*map(list, zip(*winners, strict=True)), self.scoring)
+        winners = [winner_of(one, rows, self.scoring) for one in search.sizes if one.subsets]
+        best, _ = best_of_ties(winners, self.scoring)
         names = np.array(column_names(self))
         self.support_ = np.isin(np.arange(len(names)), rows.columns[list(best)])
         self.features_ = tuple(names[self.support_].tolist())
@@ -378,13 +346,13 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         self.certified_ = bool(search.certified)
         return self
 
-    def _fit_chosen(self, rows: _Rows, subset: tuple[int, ...]) -> None:
+    def _fit_chosen(self, rows: Rows, subset: tuple[int, ...]) -> None:
         chosen = list(subset)
         left_out = leave_one_out_margins(rows.problem, subset)
         self.loo_probabilities_ = expit(left_out)
         self.loo_accuracy_ = SubsetScores.of(left_out, rows.target).accuracy
         self._mean, self._scale = rows.mean[chosen], rows.scale[chosen]
-        self._weights, self._bias = _coefficients(rows.problem, subset)
+        self._weights, self._bias = coefficients(rows.problem, subset)
         self.raw_coef_ = (self._weights / self._scale)[None]
         self.raw_intercept_ = self._bias - self.raw_coef_ @ self._mean
         if self.standardize:
@@ -393,7 +361,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             self.coef_, self.intercept_ = self.raw_coef_, self.raw_intercept_
 
     def _row(
-        self, winners: SizeWinners, subset: tuple[int, ...], scores: SubsetScores, rows: _Rows
+        self, winners: SizeWinners, subset: tuple[int, ...], scores: SubsetScores, rows: Rows
     ) -> dict[str, Any]:
         """Row of `cv_results_`."""
         fitted = SubsetScores.of(fit_margins(rows.problem, subset), rows.target)
@@ -422,67 +390,14 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The usable columns of a training table, standardised, and their target."""
-
-    values: Floats
-    target: NDArray[np.bool_]
-    columns: NDArray[np.intp]
-    """Their numbers in the table given."""
-    mean: Floats
-    scale: Floats
-    problem: SubsetProblem
-
-    @classmethod
-    def of(
-        cls,
-        values: Floats,
-        target: NDArray[np.bool_],
-        columns: NDArray[np.intp],
-        model: BestSubsetClassifier,
-    ) -> _Rows:
-        mean, scale = values.mean(axis=0), values.std(axis=0)
-        scale[scale == 0] = 1.0  # a spread that underflows
-        # a penalty on raw coefficients is one on standardised ones, divided by the variance
-        variance = np.ones(len(columns)) if model.standardize else scale**2
-        problem = SubsetProblem((values - mean) / scale, target, 1.0 / (model.C * variance))
-        return cls(values, target, columns, mean, scale, problem)
-
-    def shown(self, standardize: bool) -> Floats:
-        """The columns as a plain LogisticRegression is to see them."""
-        return self.problem.design if standardize else self.values
-
-
-def _winner(size: SizeWinners, rows: _Rows, score: Score) -> tuple[tuple[int, ...], SubsetScores]:
-    """The subset of one size that the rule chooses of those that tie."""
-    ties = [tuple(subset) for subset in size.subsets]
-    scores = [
-        SubsetScores.of(leave_one_out_margins(rows.problem, subset), rows.target) for subset in ties
-    ]
-    return best_of_ties(ties, scores, score)
-
-
-def _coefficients(problem: SubsetProblem, subset: tuple[int, ...]) -> tuple[Floats, float]:
-    """Coefficients and intercept on the standardised columns, from the fitted margins.
-
-    The columns are centred, so the mean margin is the intercept. At the optimum the coefficients,
-    times the roots of their penalties, lie in the row space of the columns divided by them: the
-    solution of least norm.
-    """
-    root = np.sqrt(problem.penalty[list(subset)])
-    columns = problem.design[:, list(subset)] / root
-    margins = fit_margins(problem, subset)
-    intercept = float(margins.mean())
-    scaled, *_ = np.linalg.lstsq(columns, margins - intercept, rcond=None)
-    return scaled / root, intercept
-
-
-def _refuse_gaps(gaps: NDArray[np.bool_], names: list[str]) -> None:
-    empty = gaps.sum(axis=0)
-    if empty.any():
-        where = ", ".join(f"{names[j]} ({empty[j]} rows)" for j in np.flatnonzero(empty))
-        raise TrainingDataError(
-            f"values are missing (NaN) in {where}",
-            mend="Impute them in a Pipeline, or pass missing='median'",
+def _check_parameters(model: BestSubsetClassifier) -> None:
+    largest, C = model.max_features, model.C
+    if (largest is not None and largest < 1) or not 0 < C < np.inf:
+        raise SSEError(
+            f"max_features={largest} and C={C} are not both positive and finite",
+            mend="Without a penalty separable data have no solution: choose a large C instead",
         )
+    for name, valid in (("scoring", SCORES), ("missing", ("refuse", "median"))):
+        given = getattr(model, name)
+        if given not in valid:
+            raise SSEError(f"{name}={given!r} is not one of {', '.join(valid)}", mend="Choose one")

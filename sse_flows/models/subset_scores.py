@@ -7,6 +7,7 @@ as in scikit-learn.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,11 +64,10 @@ class SubsetScores:
 
 
 def best_of_ties(
-    ties: list[tuple[int, ...]], scores: list[SubsetScores], score: Score
+    ties: Iterable[tuple[tuple[int, ...], SubsetScores]], score: Score
 ) -> tuple[tuple[int, ...], SubsetScores]:
     """The best of several subsets by key, then fewer columns, then their order."""
-    ranked = zip(ties, scores, strict=True)
-    return min(ranked, key=lambda one: (*one[1].key(score), len(one[0]), one[0]))
+    return min(ties, key=lambda one: (*one[1].key(score), len(one[0]), one[0]))
 
 
 def scikit_learn_scores(
