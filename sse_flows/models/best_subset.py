@@ -35,6 +35,7 @@ from sse_flows.models.subset_scores import (
     scikit_learn_scores,
 )
 from sse_flows.models.subset_search import (
+    SearchProgress,
     SizeWinners,
     SubsetSearch,
     estimate_seconds,
@@ -86,7 +87,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
     checkpoint : path, optional
         File from which a search that was stopped goes on.
     progress : callable, optional
-        Passed to `sse_flows.models.subset_search.search_subsets`.
+        Called now and then with a `sse_flows.models.subset_search.SearchProgress`.
     allow_large : bool
         Search more than 40 columns in full, whatever the time.
 
@@ -130,7 +131,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         kernel: str = "auto",
         n_jobs: int | None = None,
         checkpoint: str | PathLike[str] | None = None,
-        progress: Callable[..., None] | None = None,
+        progress: Callable[[SearchProgress], None] | None = None,
         allow_large: bool = False,
     ):
         self.max_features = max_features
@@ -176,7 +177,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             If the search is of other columns or another score, or parts of it are missing.
         """
         rows = self._prepare(X, y)
-        check_complete(search, len(rows.columns), self.max_features, self.scoring)
+        check_complete(search, rows.problem, self._largest(rows), self.scoring)
         return self._conclude(rows, search)
 
     def search_part(self, X: ArrayLike, y: ArrayLike, part: tuple[int, int]) -> SubsetSearch:
@@ -310,7 +311,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         n_columns = len(rows.columns)
         if n_columns <= LARGE or self.max_features is not None or self.allow_large:
             return
-        days = estimate_seconds(rows.problem, n_columns) / 86400
+        days = estimate_seconds(rows.problem, n_columns, sample_seconds=0.5) / 86400
         raise SSEError(
             f"all {2.0**n_columns:.1e} subsets of {n_columns} columns would take about "
             f"{days:.3g} days",
@@ -320,7 +321,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
     def _search(self, rows: Rows, part: tuple[int, int] = (0, 1)) -> SubsetSearch:
         return search_subsets(
             rows.problem,
-            max_features=self.max_features,
+            max_features=self._largest(rows),
             score=self.scoring,
             certify=self.certify,
             ties=True,
@@ -331,6 +332,10 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             checkpoint=self.checkpoint,
             progress=self.progress,
         )
+
+    def _largest(self, rows: Rows) -> int:
+        n_columns = len(rows.columns)
+        return n_columns if self.max_features is None else min(self.max_features, n_columns)
 
     def _conclude(self, rows: Rows, search: SubsetSearch) -> Self:
         """Choose one of the winners and fit it."""

@@ -104,26 +104,25 @@ def refuse_gaps(gaps: NDArray[np.bool_], names: list[str]) -> None:
 
 
 def check_complete(
-    search: SubsetSearch, n_columns: int, max_features: int | None, score: Score
+    search: SubsetSearch, problem: SubsetProblem, max_features: int, score: Score
 ) -> None:
-    """Refuse a search that is not of all subsets of a table's columns.
+    """Refuse a search that is not of all subsets of this problem.
 
     Raises
     ------
     SSEError
-        If it is of other columns or another score, or parts of it are missing.
+        If it is of other rows, columns or sizes or of another score, or parts of it are missing.
     """
-    if (search.n_columns, search.score_name) != (n_columns, score):
+    asked = (problem.digest(), max_features, score)
+    if (search.problem, search.max_features, search.score_name) != asked:
         raise SSEError(
-            f"the search is of {search.n_columns} columns by {search.score_name}, the table "
-            f"has {n_columns} and is scored by {score}",
+            f"the search is of another table or other parameters: {search.n_columns} columns, "
+            f"up to {search.max_features} features, by {search.score_name}",
             mend="Give the table and the parameters of the search",
         )
-    largest = n_columns if max_features is None else min(max_features, n_columns)
-    wanted = {size: comb(n_columns, size) for size in range(1, largest + 1)}
-    found = {one.n_features: one.n_subsets for one in search.sizes}
-    if any(found.get(size, 0) != count for size, count in wanted.items()):
+    if not search.complete:
+        total = sum(comb(problem.n_columns, size) for size in range(1, max_features + 1))
         raise SSEError(
-            f"the search holds {sum(found.values()):,} of {sum(wanted.values()):,} subsets",
+            f"the search holds {search.n_subsets:,} of {total:,} subsets",
             mend="Merge all parts of it",
         )

@@ -204,7 +204,7 @@ def test_parts_of_a_search_give_the_same_model() -> None:
     assert [parts.ties(k) for k in range(1, 6)] == [whole.ties(k) for k in range(1, 6)]
     with pytest.raises(SSEError, match="of 31 subsets"):
         clone(model).fit_search(values, y, model.search_part(values, y, (1, 3)))
-    with pytest.raises(SSEError, match="5 columns by accuracy, the table has 4"):
+    with pytest.raises(SSEError, match="another table or other parameters: 5 columns"):
         clone(model).fit_search(values[:, :4], y, merged)
 
 
