@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -329,7 +330,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             kernel=self.kernel,
             part=part,
-            checkpoint=self.checkpoint,
+            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
             progress=self.progress,
         )
 

@@ -23,6 +23,7 @@ def subset_table(
     target: str,
     *,
     threshold: float | None = None,
+    positive: str | None = None,
     features: Sequence[str] | None = None,
 ) -> tuple[SubsetTable, list[str]]:
     """The rows with a target.
@@ -34,7 +35,9 @@ def subset_table(
     target
         Column of two labels, or of numbers if there is a threshold.
     threshold
-        Numbers above it are positive; of labels the second in sorted order is.
+        Numbers above it are positive.
+    positive
+        The positive one of two labels; by default the second in sorted order.
     features
         Columns to try. By default the 30 descriptors where the table has them all, else every
         column of numbers but the target.
@@ -51,7 +54,10 @@ def subset_table(
     _check_present(table, [target, *(features or [])])
     there = table[target].notna()
     rows = table[there]
-    classes, positive = _classes(rows[target], threshold)
+    if threshold is None:
+        classes, is_positive = _labels(rows[target], positive)
+    else:
+        classes, is_positive = _divided(rows[target], threshold)
     names = list(features) if features is not None else _default_features(rows, target)
     if target in names:
         raise SSEError(f"the target {target} is among the features", mend="Leave it out of them")
@@ -60,7 +66,7 @@ def subset_table(
         target=target,
         classes=classes,
         ids=[str(name) for name in rows.index],
-        positive=positive.tolist(),
+        positive=is_positive.tolist(),
         features=names,
         values=values.where(rows[names].notna(), None).to_numpy().tolist(),
     )
@@ -91,26 +97,27 @@ def _default_features(rows: pd.DataFrame, target: str) -> list[str]:
     return names
 
 
-def _classes(
-    column: pd.Series, threshold: float | None
-) -> tuple[tuple[str, str], NDArray[np.bool_]]:
-    """Names of the classes, and which rows are of the second."""
-    name = column.name
-    if threshold is not None:
-        if not is_numeric_dtype(column):
-            raise SSEError(
-                f"{name} holds text, not numbers that a threshold divides",
-                mend="Leave out --threshold for a column of labels",
-            )
-        return (
-            (f"{name} <= {threshold:g}", f"{name} > {threshold:g}"),
-            (column > threshold).to_numpy(),
-        )
-    labels = sorted(column.unique().tolist())
-    if len(labels) != 2:
-        shown = ", ".join(str(label) for label in labels[:5]) + (", ..." if labels[5:] else "")
+def _divided(column: pd.Series, threshold: float) -> tuple[tuple[str, str], NDArray[np.bool_]]:
+    """Names of the classes below and above a threshold, and which rows are above."""
+    if not is_numeric_dtype(column):
         raise SSEError(
-            f"{name} has {len(labels)} kinds of value, not two ({shown})",
+            f"{column.name} holds text, not numbers that a threshold divides",
+            mend="Leave out --threshold for a column of labels",
+        )
+    names = f"{column.name} <= {threshold:g}", f"{column.name} > {threshold:g}"
+    return names, (column > threshold).to_numpy()
+
+
+def _labels(column: pd.Series, positive: str | None) -> tuple[tuple[str, str], NDArray[np.bool_]]:
+    """The two labels, the positive one last, and which rows have it."""
+    labels = sorted(column.unique().tolist(), key=lambda label: (str(label) == positive, label))
+    names = [str(label) for label in labels]
+    if len(labels) != 2:
+        raise SSEError(
+            f"{column.name} has {len(labels)} kinds of value, not two "
+            f"({', '.join(names[:5])}{', ...' if names[5:] else ''})",
             mend="Give --threshold for a column of numbers, or a column of two labels",
         )
-    return (str(labels[0]), str(labels[1])), (column == labels[1]).to_numpy()
+    if positive not in (None, *names):
+        raise SSEError(f"{positive!r} is none of {' and '.join(names)}", mend="Name one of them")
+    return (names[0], names[1]), (column == labels[1]).to_numpy()
