@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from sse_flows.errors import SSEError
 from sse_flows.models.subset_document import SubsetResult
+from sse_flows.report import svg
 from sse_flows.report.model_figures import HEIGHT, WIDTH, curve_figure
 
 SCORE_NAMES = {"accuracy": "accuracy", "f1": "F1", "log_loss": "log loss (nats)"}
@@ -84,17 +85,19 @@ def _style() -> str:
 
 
 def _svg(result: SubsetResult) -> str:
-    """A drawing that stands alone: named space, size, style and legend inside."""
+    """A drawing that stands alone: name space, size, style and legend inside."""
+    tall = HEIGHT + 24
     legend = "".join(
-        f'<text x="{WIDTH - 180 + 90 * i:.0f}" y="{HEIGHT - 12:.0f}" class="series-{i}" '
-        f'style="fill:{_COLOURS[i]}">■ {escape(name)}</text>'
+        svg.text(54 + 100 * i, tall - 12, f"■ {name}", style=f"fill:{_COLOURS[i]}")
         for i, name in enumerate(subset_curves(result))
     )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0f}" height="{HEIGHT:.0f}"'
-    drawing = str(_figure(result)).replace("<svg", head, 1)
-    body, _ = drawing.rsplit("</svg>", 1)
-    start = body.index(">") + 1
-    return f"{body[:start]}<style>{_style()}</style>{body[start:]}{legend}</svg>\n"
+    inner = str(_figure(result)).replace(
+        "<svg", f'<svg width="{WIDTH:.0f}" height="{HEIGHT:.0f}"', 1
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0f}" height="{tall:.0f}" '
+        f'viewBox="0 0 {WIDTH:.0f} {tall:.0f}"><style>{_style()}</style>{inner}{legend}</svg>\n'
+    )
 
 
 def _html(result: SubsetResult) -> str:
