@@ -24,9 +24,9 @@ from sse_flows.models.subset_search.regression import (
 )
 
 SURE = 1e-6
-"""A bound decides a row only if the margin is at least this far from zero; a fit decides the rest."""
+"""A bound decides a row only if its margin is at least this far from zero; else a fit does."""
 ZERO = 1e-9
-"""Largest `|eta|` that counts as zero, which is where a constant model of balanced classes lies."""
+"""Largest `|eta|` that counts as zero: a constant model of as many rows of either class is there."""
 EXCLUDED, FAILED = -1, -2
 """In place of the number of missed positives: the subset cannot win; a fit did not converge."""
 
@@ -111,7 +111,7 @@ def count_errors(work, d, n_rows, rule, size, floor):
 
 @njit(**COMPILE)
 def sum_loss(work, d, n_rows, limit, floor):
-    """Sum of the log losses of the left-out rows; infinite if over the limit, NaN if a fit fails."""
+    """Log loss summed over left-out rows; infinite if over the limit, NaN if a fit fails."""
     proven = hoped = 0.0
     for i in range(n_rows):
         proven += softplus(work.low[i] - work.margin[i])
@@ -153,7 +153,7 @@ def _assess_masks(work, columns, penalty, n_rows, masks, starts, rule, floor, lo
     for k in range(len(masks)):
         d = load(work, columns, penalty, masks[k])
         work.coef[:d] = 0.0
-        if len(starts):
+        if len(starts) and np.isfinite(starts[k, :d]).all():
             for a in range(d):
                 work.coef[a] = starts[k, a]
         missed, false, value = assess(work, d, n_rows, rule, floor, log_loss)

@@ -11,7 +11,7 @@ import numpy as np
 
 from sse_flows.errors import SSEError
 from sse_flows.models.subset_search import compiled
-from sse_flows.models.subset_search.evaluate import FAILED, assess_masks, walk_cores
+from sse_flows.models.subset_search.evaluate import EXCLUDED, FAILED, assess_masks, walk_cores
 from sse_flows.models.subset_search.lattice import Lattice
 from sse_flows.models.subset_search.problem import Floats, Masks, SubsetProblem
 from sse_flows.models.subset_search.scores import ScoreName, scores_of
@@ -53,7 +53,7 @@ def choose_kernel(name: str) -> str:
     if name not in available_kernels():
         raise SSEError(
             "the compiled kernel was not built",
-            mend="Install a C++ compiler (g++ or clang++) and install the package again, or use numba",
+            mend="Install the package again where a C++ compiler is, or choose numba",
         )
     return name
 
@@ -100,21 +100,13 @@ def _compiled(
     rule: Floats,
 ) -> Found:
     start, stop = lattice.bounds(chunk)
-    found = []
-    while start < stop:
-        start, masks, starts = screen.run(
-            lattice.path(start), start, stop, rule, floor=floor, log_loss=score == "log_loss"
-        )
-        counts, loss = assess_masks(
-            problem.standardised, masks, rule, starts=starts, log_loss=score == "log_loss"
-        )
-        known = counts[:, 0] != -1
-        found.append(_found(problem, score, masks[known], counts[known], loss[known], len(masks)))
-    return Found(
-        np.concatenate([f.masks for f in found]),
-        np.concatenate([f.scores for f in found]),
-        sum(f.n_refined for f in found),
+    log_loss = score == "log_loss"
+    masks, starts = screen.run(
+        lattice.path(start), stop - start, rule, floor=floor, log_loss=log_loss
     )
+    counts, loss = assess_masks(problem.standardised, masks, rule, starts=starts, log_loss=log_loss)
+    known = counts[:, 0] != EXCLUDED
+    return _found(problem, score, masks[known], counts[known], loss[known], len(masks))
 
 
 def _found(

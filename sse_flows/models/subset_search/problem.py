@@ -29,8 +29,8 @@ class SubsetProblem:
 
     A subset S has the coefficients that minimise
     ``sum_i log(1 + exp(-s_i eta_i)) + 1/2 sum_{j in S} penalty_j w_j^2`` with
-    ``eta_i = b + sum_{j in S} design_ij w_j``, ``s_i = 1`` where the target is true and -1 elsewhere,
-    and a free intercept b. scikit-learn's ``LogisticRegression(C=C)`` on the columns as given is
+    ``eta_i = b + sum_{j in S} design_ij w_j``, ``s_i = 1`` where the target is true and -1
+    elsewhere, and a free intercept b. scikit-learn's ``LogisticRegression(C=C)`` on the columns as given is
     ``penalty = 1 / C`` for every column.
 
     Parameters
@@ -82,7 +82,7 @@ class SubsetProblem:
         if not (np.isfinite(self.penalty) & (self.penalty > 0)).all():
             raise SSEError(
                 "a penalty is not positive and finite",
-                mend="Without a penalty separable data have no solution: choose a small one instead",
+                mend="Choose a small one instead: without any separable data have no solution",
             )
         positive = int(self.target.sum())
         if min(positive, len(self.target) - positive) < 2:
@@ -128,7 +128,7 @@ class Standardised:
     """
 
     columns: Floats
-    """Intercept (ones), then the columns; shape (n_columns + 1, padded rows), zeros in the padding."""
+    """Ones for the intercept, then the columns; shape (n_columns + 1, padded rows), padded with 0."""
     sign: Floats
     """+1 of the positive class, -1 of the other, 1 in the padding; shape (padded rows,)."""
     penalty: Floats

@@ -8,14 +8,14 @@ docs/subset_search.md.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from sse_flows.models.subset_search.problem import Floats
 
-COMPILE = {
+COMPILE: dict[str, Any] = {
     "cache": True,
     "nogil": True,
     "error_model": "numpy",
@@ -23,7 +23,7 @@ COMPILE = {
     "fastmath": {"reassoc", "contract"},
 }
 TOLERANCE = 1e-7
-"""Largest change of a margin in the last step of Newton's method; the error left is of its square."""
+"""Largest change of a margin in the last Newton step; the error left is of its square."""
 STAGNATION = 1e-4
 """The same where rounding keeps steps from shrinking, after `PATIENCE` steps."""
 PATIENCE = 60
@@ -190,7 +190,7 @@ def newton(work, coef, d, skip):
 
 @njit(**COMPILE)
 def leverages(work, d, n_rows):
-    """Factor the Hessian at ``work.coef`` and set leverages, margins and misses; returns the largest."""
+    """Set leverages, margins and misses of the fit in ``work.coef``; returns the largest leverage."""
     derivatives(work, work.coef, d, -1)
     gradient_hessian(work, work.coef, d)
     cholesky(work.hessian, d)
@@ -247,7 +247,7 @@ def shift_bounds(miss, leverage, largest):
 
 @njit(**COMPILE)
 def left_out_eta(work, d, row):
-    """``eta`` of one row by the fit without it, started from the fit to all rows; NaN if it fails."""
+    """``eta`` of one row by the fit without it, started from that to all; NaN if it fails."""
     miss, leverage = work.miss[row], work.leverage[row]
     for a in range(d):
         work.step[a] = work.columns[a, row]

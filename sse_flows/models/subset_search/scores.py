@@ -35,7 +35,7 @@ def check_score(name: str) -> ScoreName:
 def scores_of(
     name: ScoreName, counts: np.ndarray, loss: Floats, n_rows: int, n_positive: int
 ) -> Floats:
-    """Scores from missed and false positives, shape (m, 2), or summed log losses; larger is better."""
+    """Scores, the larger the better, from error counts, shape (m, 2), or summed log losses."""
     missed, false = counts[:, 0].astype(float), counts[:, 1].astype(float)
     if name == "accuracy":
         return (n_rows - missed - false) / n_rows

@@ -55,7 +55,7 @@ class Winners:
     def _first(self, masks: Masks) -> Masks:
         """The first of them in the lexicographic order of their columns."""
         masks = np.unique(masks)
-        # of two subsets of one size that comes first which holds the lowest column where they differ
+        # first comes that which holds the lowest column in which two subsets of one size differ
         bits = np.arange(self.n_columns)
         key = (((masks[:, None] >> bits) & 1) << bits[::-1]).sum(axis=1)
         return masks[np.argsort(-key)][: self.cap]
