@@ -81,8 +81,8 @@ def ours(
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"ours, {kernel}{', certified' if options.certify else ''}: {search.n_subsets:,} subsets "
-        f"up to {largest} features in {wall:.1f} s wall, {cpu:.1f} s CPU ({search.cpu_seconds:.1f} of "
-        f"the search), {search.n_subsets / cpu:,.0f} a second and core, peak {memory:.2f} GB"
+        f"up to {largest} features in {wall:.1f} s wall, {cpu:.1f} s CPU ({search.cpu_seconds:.1f} "
+        f"of the search), {search.n_subsets / cpu:,.0f} a second and core, peak {memory:.2f} GB"
     )
     return search.n_subsets / cpu, model
 
