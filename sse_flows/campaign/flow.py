@@ -235,6 +235,7 @@ class _Builder:
                 "n_estimators": models.trees,
                 "random_state": models.random_state,
                 "nested": models.nested,
+                "elimination": models.elimination,
             },
         )
         jobs = [_label(train, "models", None)]

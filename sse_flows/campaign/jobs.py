@@ -68,7 +68,13 @@ def describe_compound(
 
 @job(output_schema=TrainedModels)
 def train_models(
-    sets: list[DescriptorSet | None], table: str | None, table_hash: str | None, settings: dict
+    sets: list[DescriptorSet | None],
+    table: str | None,
+    table_hash: str | None,
+    settings: dict,
+    conductivities: dict[str, float] | None = None,
+    properties: dict[str, dict[str, float]] | None = None,
+    sets_hash: str | None = None,
 ) -> TrainedModels:
     """Train on the compounds computed here, together with a table computed before.
 
@@ -83,19 +89,29 @@ def train_models(
         SHA-256 of the table, so that another table is another job.
     settings
         Keyword arguments of :func:`sse_flows.models.train.train`.
+    conductivities
+        Measured, S/cm by id, in place of those of the descriptors.
+    properties
+        Band gaps (eV) and energies above hull (eV/atom) by id, likewise.
+    sets_hash
+        Of the content of `sets`, where they are references to documents that may be replaced.
     """
     from sse_flows.campaign.tables import joined_table
     from sse_flows.models.train import train
 
-    return train(joined_table(sets, table), **settings)
+    return train(joined_table(sets, table, conductivities, properties), **settings)
 
 
 @job(output_schema=ScreeningResult)
 def screen_pool(
-    sets: list[DescriptorSet | None], models: TrainedModels, filters: Filters
+    sets: list[DescriptorSet | None],
+    models: TrainedModels,
+    filters: Filters,
+    properties: dict[str, dict[str, float]] | None = None,
+    sets_hash: str | None = None,
 ) -> ScreeningResult:
-    """Rank the pool; compounds that failed are left out."""
+    """Rank the pool; compounds that failed are left out. Arguments as of `train_models`."""
     from sse_flows.campaign.tables import joined_table
     from sse_flows.screening.rank import screen
 
-    return screen(joined_table(sets, None), models, filters)
+    return screen(joined_table(sets, None, properties=properties), models, filters)

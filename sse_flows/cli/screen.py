@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sse_flows.cli.options import Format, Output, TableFormat
+from sse_flows.cli.options import Format, MobileIon, Output, Properties, TableFormat
 
 
 class Model(StrEnum):
@@ -21,18 +20,9 @@ Pool = Annotated[
     str,
     typer.Option(help="Results folder of an import or a campaign, or kyoto for runs/kyoto."),
 ]
-Properties = Annotated[
-    Path | None,
-    typer.Option(
-        help="Band gaps and hull energies by id: CSV (id, band_gap, energy_above_hull) or JSON "
-        "lines (id, gap, ehull); .gz too.",
-        show_default=False,
-    ),
-]
 Gap = Annotated[float, typer.Option(min=0, help="Smallest band gap, eV.")]
 Hull = Annotated[float, typer.Option(min=0, help="Largest energy above hull, eV/atom.")]
 Anions = Annotated[str, typer.Option(help="One of these must be an anion.")]
-MobileIon = Annotated[str, typer.Option("--mobile-ion", "-m", help="Element of the mobile ion.")]
 Unknown = Annotated[
     bool, typer.Option(help="Keep, with a flag, compounds whose gap or hull energy is unknown.")
 ]

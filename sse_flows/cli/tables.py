@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sse_flows.campaign.status import Status
-    from sse_flows.models.evaluate import Evaluation, ModelEvaluation, UnseenEvaluation
+    from sse_flows.models.evaluate import Evaluation, ModelEvaluation
     from sse_flows.models.subset_document import SubsetResult
+    from sse_flows.models.unseen import UnseenEvaluation
     from sse_flows.screening.document import ScreeningResult
 
 _SHOWN = (
@@ -85,7 +86,7 @@ def evaluation_table(found: Evaluation) -> str:
     )
     lines.append(f"classifier: {', '.join(found.classifier.features)}")
     if found.elimination is not None:
-        lines.append(f"elimination: {', '.join(found.elimination.features)}")
+        lines.append(f"elimination: {', '.join(found.elimination.features)}{_nesting(found)}")
     if found.classifier.grouped is not None:
         lines.append(f"{len(found.classifier.grouped.groups)} groups")
     if found.scrambled is not None:
@@ -95,6 +96,17 @@ def evaluation_table(found: Evaluation) -> str:
         )
     lines.append("; ".join(f"{part} {seconds:.0f} s" for part, seconds in found.seconds.items()))
     return "\n".join(lines)
+
+
+def _nesting(found: Evaluation) -> str:
+    """How the elimination was cross-validated."""
+    how = found.elimination and found.elimination.nested_settings
+    if not how:
+        return ""
+    return (
+        f"; nested in {how.n_splits} folds with {how.n_estimators} trees, {how.ranking_trees} to "
+        f"rank by, {how.n_confirm} confirmed"
+    )
 
 
 def unseen_table(found: UnseenEvaluation) -> str:

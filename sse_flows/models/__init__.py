@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sse_flows.models.document import ClassificationScores, RegressionScores, TrainedModels
     from sse_flows.models.domain import ApplicabilityDomain
     from sse_flows.models.elimination import BackwardEliminationForest
+    from sse_flows.models.explain import explain_compounds
+    from sse_flows.models.explanation import CompoundExplanation, ModelExplanation
     from sse_flows.models.kim2024 import Kim2024
     from sse_flows.models.registry import load_models, save_models
     from sse_flows.models.regressor import ConductivityForest
@@ -28,15 +30,18 @@ _MODULES = {
     "BestSubsetClassifier": "best_subset",
     "BestSubsetLogisticRegression": "subsets",
     "ClassificationScores": "document",
+    "CompoundExplanation": "explanation",
     "ConductivityForest": "regressor",
     "ConformalModels": "uncertainty",
     "FittedModels": "serialize",
     "JackknifePlus": "uncertainty",
     "Kim2024": "kim2024",
     "LeaveOneOutResult": "validation",
+    "ModelExplanation": "explanation",
     "RegressionScores": "document",
     "TrainedModels": "document",
     "TrainingDataError": "columns",
+    "explain_compounds": "explain",
     "from_bytes": "serialize",
     "leave_one_group_out": "controls",
     "leave_one_out": "validation",
@@ -52,15 +57,18 @@ __all__ = [
     "BestSubsetClassifier",
     "BestSubsetLogisticRegression",
     "ClassificationScores",
+    "CompoundExplanation",
     "ConductivityForest",
     "ConformalModels",
     "FittedModels",
     "JackknifePlus",
     "Kim2024",
     "LeaveOneOutResult",
+    "ModelExplanation",
     "RegressionScores",
     "TrainedModels",
     "TrainingDataError",
+    "explain_compounds",
     "from_bytes",
     "leave_one_group_out",
     "leave_one_out",

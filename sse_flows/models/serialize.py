@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import skops.io
@@ -24,12 +25,19 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from sse_flows.errors import SSEError
 from sse_flows.models.domain import ApplicabilityDomain
+from sse_flows.models.elimination import BackwardEliminationForest
 from sse_flows.models.regressor import ConductivityForest
 from sse_flows.models.subsets import BestSubsetLogisticRegression
 
 TRUSTED = [
     f"{kind.__module__}.{kind.__qualname__}"
-    for kind in (BestSubsetLogisticRegression, ConductivityForest, ApplicabilityDomain, Tree)
+    for kind in (
+        BestSubsetLogisticRegression,
+        ConductivityForest,
+        BackwardEliminationForest,
+        ApplicabilityDomain,
+        Tree,
+    )
 ] + ["numpy.dtype"]
 """Types that a file of models may hold, beside those that skops trusts by itself."""
 
@@ -39,7 +47,7 @@ class FittedModels:
     """The estimators of one `TrainedModels`, each with the domain of its own descriptors."""
 
     classifier: BestSubsetLogisticRegression
-    regressor: ConductivityForest
+    regressor: ConductivityForest | BackwardEliminationForest
     classifier_domain: ApplicabilityDomain
     regressor_domain: ApplicabilityDomain
 
@@ -96,9 +104,9 @@ def fingerprint(data: bytes) -> str:
 
 def _checked(content: object) -> FittedModels:
     """The content of a file, if it is what `to_bytes` writes."""
-    kinds = {
+    kinds: dict[str, Any] = {
         "classifier": BestSubsetLogisticRegression,
-        "regressor": ConductivityForest,
+        "regressor": (ConductivityForest, BackwardEliminationForest),
         "classifier_domain": ApplicabilityDomain,
         "regressor_domain": ApplicabilityDomain,
     }
@@ -129,7 +137,7 @@ def _check_steps(fitted: FittedModels) -> None:
             )
 
 
-def _check_trees(regressor: ConductivityForest) -> None:
+def _check_trees(regressor: ConductivityForest | BackwardEliminationForest) -> None:
     """Refuse trees whose indices point outside their arrays or back towards the root."""
     forest = regressor.pipeline_[-1]
     for number, estimator in enumerate(forest.estimators_):

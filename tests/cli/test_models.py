@@ -60,7 +60,10 @@ def test_evaluate_shows_every_score_side_by_side(sse, table):
     assert grouped["groups"] == {"garnet": 4, "halide": 4, "sulfide": 4, "NASICON": 4}
     assert cells["classifier", "F1"][2] == f"{grouped['scores']['f1']:.3f}"
     assert cells["forest", "RMSE"][0] == cells["forest", "RMSE"][1]
-    assert cells["elimination", "R2"][1:4] == ["-", "-", "-"]
+    inside = document["elimination"]
+    assert cells["elimination", "R2"][1] == f"{inside['nested']['r2']:.3f}"
+    assert cells["elimination", "R2"][2] == f"{inside['grouped']['scores']['r2']:.3f}"
+    assert "nested in 10 folds with 4 trees" in result.out
     assert cells["elimination", "R2"][0] == f"{document['elimination']['plain']['r2']:.3f}"
     assert "4 groups" in result.out
     assert "scrambled 3 times" in result.out
