@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sse_flows.models.registry import load_models, save_models
     from sse_flows.models.regressor import ConductivityForest
     from sse_flows.models.serialize import FittedModels, from_bytes, to_bytes
-    from sse_flows.models.subsets import BestSubsetLogisticRegression
     from sse_flows.models.uncertainty import ConformalModels, JackknifePlus
     from sse_flows.models.validation import LeaveOneOutResult, leave_one_out
 
@@ -28,7 +27,6 @@ _MODULES = {
     "ApplicabilityDomain": "domain",
     "BackwardEliminationForest": "elimination",
     "BestSubsetClassifier": "best_subset",
-    "BestSubsetLogisticRegression": "subsets",
     "ClassificationScores": "document",
     "CompoundExplanation": "explanation",
     "ConductivityForest": "regressor",
@@ -55,7 +53,6 @@ __all__ = [
     "ApplicabilityDomain",
     "BackwardEliminationForest",
     "BestSubsetClassifier",
-    "BestSubsetLogisticRegression",
     "ClassificationScores",
     "CompoundExplanation",
     "ConductivityForest",

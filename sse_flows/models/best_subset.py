@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.errors import SSEError
 from sse_flows.models.columns import (
+    Floats,
     column_names,
     encode_classes,
     usable_columns,
@@ -29,7 +30,6 @@ from sse_flows.models.columns import (
 from sse_flows.models.subset_rows import Rows, check_complete, coefficients, refuse_gaps, winner_of
 from sse_flows.models.subset_scores import (
     SCORES,
-    Floats,
     Score,
     SubsetScores,
     best_of_ties,
@@ -220,7 +220,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         """Log odds of the positive class, shape (n_rows,)."""
         check_is_fitted(self, "support_")
         values = self._values(X, reset=False)[:, self.support_]
-        return (values - self._mean) / self._scale @ self._weights + self._bias
+        return values @ self.raw_coef_[0] + self.raw_intercept_[0]
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Probabilities of the two classes, shape (n_rows, 2)."""
@@ -357,12 +357,11 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         left_out = leave_one_out_margins(rows.problem, subset)
         self.loo_probabilities_ = expit(left_out)
         self.loo_accuracy_ = SubsetScores.of(left_out, rows.target).accuracy
-        self._mean, self._scale = rows.mean[chosen], rows.scale[chosen]
-        self._weights, self._bias = coefficients(rows.problem, subset)
-        self.raw_coef_ = (self._weights / self._scale)[None]
-        self.raw_intercept_ = self._bias - self.raw_coef_ @ self._mean
+        weights, intercept = coefficients(rows.problem, subset)
+        self.raw_coef_ = (weights / rows.scale[chosen])[None]
+        self.raw_intercept_ = intercept - self.raw_coef_ @ rows.mean[chosen]
         if self.standardize:
-            self.coef_, self.intercept_ = self._weights[None], np.array([self._bias])
+            self.coef_, self.intercept_ = weights[None], np.array([intercept])
         else:
             self.coef_, self.intercept_ = self.raw_coef_, self.raw_intercept_
 

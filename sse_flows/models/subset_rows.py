@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import TrainingDataError
+from sse_flows.models.columns import Floats, TrainingDataError
 from sse_flows.models.subset_scores import (
-    Floats,
     Score,
     SubsetScores,
     best_of_ties,

@@ -17,7 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-Floats = NDArray[np.float64]
+from sse_flows.models.columns import Floats
+
 Score = Literal["accuracy", "f1", "log_loss"]
 SCORES: tuple[Score, ...] = ("accuracy", "f1", "log_loss")
 
