@@ -21,12 +21,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import (
-    Floats,
-    column_names,
-    encode_classes,
-    usable_columns,
-)
+from sse_flows.models.columns import Floats, column_names, encode_classes, usable_columns
 from sse_flows.models.subset_rows import Rows, check_complete, coefficients, refuse_gaps, winner_of
 from sse_flows.models.subset_scores import (
     SCORES,
@@ -39,7 +34,6 @@ from sse_flows.models.subset_search import (
     SearchProgress,
     SizeWinners,
     SubsetSearch,
-    estimate_seconds,
     fit_margins,
     leave_one_out_margins,
     search_subsets,
@@ -206,7 +200,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def search_(self) -> SubsetSearch:
-        """What the search found; kept as text, so that a saved model holds no other types."""
+        """What the search found; kept as text, so that a saved model needs no other type."""
         check_is_fitted(self, "support_")
         return SubsetSearch.from_dict(json.loads(self._found))
 
@@ -312,10 +306,9 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         n_columns = len(rows.columns)
         if n_columns <= LARGE or self.max_features is not None or self.allow_large:
             return
-        days = estimate_seconds(rows.problem, n_columns, sample_seconds=0.5) / 86400
         raise SSEError(
-            f"all {2.0**n_columns:.1e} subsets of {n_columns} columns would take about "
-            f"{days:.3g} days",
+            f"all {2.0**n_columns:.1e} subsets of {n_columns} columns would take roughly "
+            f"{rows.days():,.0f} days",
             mend="Give max_features, fewer columns, or allow_large=True if that is meant",
         )
 

@@ -19,10 +19,13 @@ from sse_flows.models.subset_search import (
     SizeWinners,
     SubsetProblem,
     SubsetSearch,
+    estimate_seconds,
     fit_margins,
     leave_one_out_margins,
 )
 
+SAMPLED = 24
+"""Columns whose subsets are tried to estimate the time of more."""
 Winner = tuple[tuple[int, ...], SubsetScores]
 """Columns of a subset and its leave-one-out scores."""
 
@@ -55,6 +58,14 @@ class Rows:
         variance = np.ones(len(columns)) if standardize else scale**2
         problem = SubsetProblem((values - mean) / scale, target, 1.0 / (C * variance))
         return cls(values, target, columns, mean, scale, problem)
+
+    def days(self) -> float:
+        """Days that all subsets take, roughly: those of 24 columns, times the number of others."""
+        few = SubsetProblem(
+            self.problem.design[:, :SAMPLED], self.target, self.problem.penalty[:SAMPLED]
+        )
+        seconds = estimate_seconds(few, sample_seconds=0.3)
+        return seconds * 2.0 ** max(len(self.columns) - SAMPLED, 0) / 86400
 
     def shown(self, standardize: bool) -> Floats:
         """The columns as a plain LogisticRegression is to see them."""
