@@ -20,6 +20,7 @@ from sse_flows.models.subset_search.regression import (
     load,
     newton,
     shift_bounds,
+    softplus,
     workspace,
 )
 
@@ -29,12 +30,6 @@ ZERO = 1e-9
 """Largest `|eta|` that counts as zero: a constant model of as many rows of either class is there."""
 EXCLUDED, FAILED = -1, -2
 """In place of the number of missed positives: the subset cannot win; a fit did not converge."""
-
-
-@njit(**COMPILE)
-def softplus(value):
-    """``log(1 + exp(value))``."""
-    return max(value, 0.0) + math.log1p(math.exp(-abs(value)))
 
 
 @njit(**COMPILE)
