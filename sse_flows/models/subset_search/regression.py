@@ -230,7 +230,7 @@ def newton(work, coef, d, skip):
 
 @njit(**COMPILE)
 def leverages(work, d, n_rows):
-    """Set leverages, margins and misses of the fit in ``work.coef``; returns the largest leverage."""
+    """Set leverages, margins and misses of the fit in ``work.coef``; the largest leverage."""
     derivatives(work, work.coef, d, -1)
     gradient_hessian(work, work.coef, d)
     cholesky(work.hessian, d)
