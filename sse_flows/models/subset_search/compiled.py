@@ -12,7 +12,9 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sse_flows.models.subset_search.evaluate import SATURATION
 from sse_flows.models.subset_search.lattice import LANES
 from sse_flows.models.subset_search.problem import Floats, Masks, Standardised
 
@@ -51,7 +53,7 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.subset_screen.restype = ctypes.c_int64
     loaded.subset_screen.argtypes = [
         *(pointer, integer, _INTEGERS, integer, ctypes.c_int64, integer),
-        *(_DOUBLES, ctypes.c_double, integer, integer, _INTEGERS, _FLOATS),
+        *(_DOUBLES, ctypes.c_double, ctypes.c_double, integer, _INTEGERS, _FLOATS),
     ]
     return loaded
 
@@ -82,8 +84,15 @@ class Screen:
             self._library.subset_problem_free(self._problem)
 
     def run(
-        self, path: list[int], n_cores: int, rule: Floats, *, floor: float, log_loss: bool
-    ) -> tuple[Masks, Floats]:
+        self,
+        path: list[int],
+        n_cores: int,
+        rule: Floats,
+        *,
+        floor: float,
+        log_loss: bool,
+        saturation: float = SATURATION,
+    ) -> tuple[Masks, NDArray[np.float32]]:
         """Screen consecutive cores.
 
         Parameters
@@ -93,7 +102,7 @@ class Screen:
         rule
             See `rule_of`.
         floor
-            Least fraction of the approximate shift; 0 rests on proven bounds alone.
+            See `FLOOR`; 0 rests on proven bounds alone.
 
         Returns
         -------
@@ -114,7 +123,7 @@ class Screen:
             self._max_features,
             rule.ctypes.data_as(_DOUBLES),
             floor,
-            floor == 0.0,
+            saturation,
             log_loss,
             masks.ctypes.data_as(_INTEGERS),
             starts.ctypes.data_as(_FLOATS),

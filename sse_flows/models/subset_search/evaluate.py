@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from sse_flows.models.subset_search.lattice import LANES
 from sse_flows.models.subset_search.problem import Floats, Masks, Standardised
@@ -20,21 +21,20 @@ from sse_flows.models.subset_search.regression import (
     load,
     newton,
     shift_bounds,
+    softplus,
     workspace,
 )
 
 SURE = 1e-6
 """A bound decides a row only if its margin is at least this far from zero; else a fit does."""
 ZERO = 1e-9
-"""Largest `|eta|` that counts as zero: a constant model of as many rows of either class is there."""
+"""Largest `|eta|` that counts as zero, as of a constant model of balanced classes."""
+FLOOR, SATURATION = 0.7, 0.35
+"""Without `certify` a shift approximated as d counts as ``d min(0.7, 1 / (1 + 0.35 d))`` or more.
+
+This is not proven. How often it fails is in docs/subset_search.md."""
 EXCLUDED, FAILED = -1, -2
 """In place of the number of missed positives: the subset cannot win; a fit did not converge."""
-
-
-@njit(**COMPILE)
-def softplus(value):
-    """``log(1 + exp(value))``."""
-    return max(value, 0.0) + math.log1p(math.exp(-abs(value)))
 
 
 @njit(**COMPILE)
@@ -62,16 +62,22 @@ def bound_rows(work, n_rows, largest):
 
 
 @njit(**COMPILE)
+def presumed_shift(shift, floor):
+    """What a shift hardly falls below, see `FLOOR`."""
+    return shift * min(floor, 1.0 / (1.0 + SATURATION * shift))
+
+
+@njit(**COMPILE)
 def classify(work, n_rows, rule, size, floor):
     """Class errors that the bounds prove, and whether they leave the subset a chance.
 
-    With a `floor` the shift is taken to be at least that fraction of its approximation.
+    With a `floor` shifts are taken to be at least `presumed_shift`.
     """
     missed = false = 0
     cost = 0.0
     for i in range(n_rows):
         positive = work.sign[i] > 0.0
-        shift = max(work.low[i], floor * (work.margin[i] - work.guess[i]))
+        shift = max(work.low[i], presumed_shift(work.margin[i] - work.guess[i], floor))
         if work.margin[i] - shift < -SURE:
             cost += rule[0, size] if positive else rule[1, size]
         if work.margin[i] - work.low[i] < -SURE:
@@ -115,9 +121,8 @@ def sum_loss(work, d, n_rows, limit, floor):
     proven = hoped = 0.0
     for i in range(n_rows):
         proven += softplus(work.low[i] - work.margin[i])
-        hoped += softplus(
-            max(work.low[i], floor * (work.margin[i] - work.guess[i])) - work.margin[i]
-        )
+        shift = max(work.low[i], presumed_shift(work.margin[i] - work.guess[i], floor))
+        hoped += softplus(shift - work.margin[i])
     if hoped > limit:
         return math.inf
     for i in range(n_rows):  # exact values replace the bounds one by one
@@ -170,7 +175,7 @@ def assess_masks(
     *,
     floor: float = 0.0,
     log_loss: bool = False,
-    starts: Floats | None = None,
+    starts: NDArray[np.float32] | None = None,
 ) -> tuple[np.ndarray, Floats]:
     """Leave-one-out of many subsets, exact for those that may reach the limit.
 
@@ -182,7 +187,7 @@ def assess_masks(
         Cost of a missed positive, of a false positive, and limit of their sum (or of the summed log
         loss) for every size; shape (3, largest size + 1).
     floor
-        Fraction of the approximate shift that no shift is taken to fall below; 0 is proven.
+        `FLOOR`, or 0 to rest on proven bounds alone.
     starts
         First guesses of the coefficients on standardised columns, shape (m, d), or none.
 

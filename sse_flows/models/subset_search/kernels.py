@@ -11,13 +11,16 @@ import numpy as np
 
 from sse_flows.errors import SSEError
 from sse_flows.models.subset_search import compiled
-from sse_flows.models.subset_search.evaluate import EXCLUDED, FAILED, assess_masks, walk_cores
+from sse_flows.models.subset_search.evaluate import (
+    EXCLUDED,
+    FAILED,
+    FLOOR,
+    assess_masks,
+    walk_cores,
+)
 from sse_flows.models.subset_search.lattice import Lattice
 from sse_flows.models.subset_search.problem import Floats, Masks, SubsetProblem
 from sse_flows.models.subset_search.scores import ScoreName, scores_of
-
-FLOOR = 0.7
-"""Without `certify` no row's shift is taken to fall below this fraction of its approximation."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ class SubsetProblem:
     A subset S has the coefficients that minimise
     ``sum_i log(1 + exp(-s_i eta_i)) + 1/2 sum_{j in S} penalty_j w_j^2`` with
     ``eta_i = b + sum_{j in S} design_ij w_j``, ``s_i = 1`` where the target is true and -1
-    elsewhere, and a free intercept b. scikit-learn's ``LogisticRegression(C=C)`` on the columns as given is
-    ``penalty = 1 / C`` for every column.
+    elsewhere, and a free intercept b. scikit-learn's ``LogisticRegression(C=C)`` on the columns as
+    given is ``penalty = 1 / C`` for every column.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Standardised:
     """
 
     columns: Floats
-    """Ones for the intercept, then the columns; shape (n_columns + 1, padded rows), padded with 0."""
+    """Ones for the intercept, then the columns, 0 in the padding; shape (n_columns + 1, rows)."""
     sign: Floats
     """+1 of the positive class, -1 of the other, 1 in the padding; shape (padded rows,)."""
     penalty: Floats

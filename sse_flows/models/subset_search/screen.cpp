@@ -38,7 +38,8 @@ struct Request {
   int64_t cores;        // cores to work through
   int max_features;
   const double *rule;  // (3, max_features + 1): costs of a missed and a false positive, limit
-  float floor;         // least fraction of the approximate shift (0: proven bounds only)
+  float floor;         // presumed least fraction of the approximate shift (0: proven bounds only)
+  float saturation;    // and how fast it falls with the shift
   bool certify, log_loss;
   int64_t *masks;  // out: subsets that may reach the limit
   float *starts;   // out: their coefficients, intercept first, (cores * 16, max_features + 1)
@@ -173,11 +174,11 @@ Problem *subset_problem_new(const double *x, const double *sign, const double *p
 // Screen the subsets of `cores` cores from the one in `path`. Returns the number of those that may
 // reach the limit of their size, or -1 if there is no memory or no such instruction set.
 int64_t subset_screen(const Problem *problem, int instruction_set, const int64_t *path, int depth,
-                      int64_t cores, int max_features, const double *rule, double floor, int certify,
+                      int64_t cores, int max_features, const double *rule, double floor, double saturation,
                       int log_loss, int64_t *masks, float *starts) {
   if (instruction_set < 0 || instruction_set > subset_instruction_set()) return -1;
   const Request request{problem, path,        depth,         cores, max_features, rule,
-                        float(floor), certify != 0, log_loss != 0, masks, starts};
+                        float(floor), float(saturation), floor == 0, log_loss != 0, masks, starts};
   switch (instruction_set) {
 #if defined(__x86_64__)
     case 2: return avx512::screen(request);
