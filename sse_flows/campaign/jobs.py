@@ -11,6 +11,7 @@ from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.models.document import TrainedModels
 from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.screening.document import Filters, ScreeningResult
+from sse_flows.screening.versions import ModelVersion
 from sse_flows.structures.compound import Compound
 
 
@@ -115,3 +116,40 @@ def screen_pool(
     from sse_flows.screening.rank import screen
 
     return screen(joined_table(sets, None, properties=properties), models, filters)
+
+
+@job(output_schema=ModelVersion)
+def version_models(
+    name: str,
+    made: tuple[TrainedModels, ScreeningResult],
+    jobs: tuple[str, str],
+    fingerprints: dict[str, str],
+    settings: dict[str, Any],
+    previous: tuple[ModelVersion, TrainedModels, ScreeningResult] | None,
+    previous_job: str | None,
+) -> ModelVersion:
+    """Number the models, and say what changed since the version before.
+
+    Parameters
+    ----------
+    name
+        Of the series of versions.
+    made, jobs
+        Models and screening of this version, and the ids of their jobs.
+    fingerprints
+        SHA-256 of the descriptors by compound id; of compounds of another table there is none.
+    settings
+        Of training and screening.
+    previous, previous_job
+        The version before with its models and screening, and its job; None for the first.
+    """
+    from sse_flows.screening.versions import compare_versions, describe_version
+
+    version = describe_version(name, made, jobs, fingerprints, settings)
+    if previous is None:
+        return version
+    numbered = {"version": previous[0].version + 1, "previous_job": previous_job}
+    version = version.model_copy(update=numbered)
+    before, models, screening = previous  # a list by now: JSON knows no tuples
+    changes = compare_versions((before, models, screening), (version, made[0], made[1]))
+    return version.model_copy(update={"changes": changes})

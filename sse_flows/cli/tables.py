@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sse_flows.campaign.status import Status
+    from sse_flows.campaign.versions import Stored
     from sse_flows.models.evaluate import Evaluation, ModelEvaluation
     from sse_flows.models.subset_document import SubsetResult
     from sse_flows.models.unseen import UnseenEvaluation
     from sse_flows.screening.document import ScreeningResult
+    from sse_flows.screening.versions import ModelChanges, ModelVersion
 
 _SHOWN = (
     "formula",
@@ -27,6 +29,15 @@ _SHOWN = (
     "rank",
     "probability",
     "log10_conductivity_predicted",
+)
+
+_TRAINED = (
+    "log10_conductivity",
+    "log10_conductivity_low",
+    "log10_conductivity_high",
+    "prediction_set",
+    "outside_domain",
+    "in_training",
 )
 
 _RANKED_BY = (
@@ -109,6 +120,88 @@ def _nesting(found: Evaluation) -> str:
     )
 
 
+def versions_table(found: list[Stored]) -> str:
+    """Versions of models, one a line."""
+    if not found:
+        return "no versions of models; make one with `sse retrain`"
+    rows = [
+        ["name", "version", "made", "compounds", "classifier", "superionic", "accuracy", "RMSE"]
+    ]
+    for one in found:
+        version = one.version
+        honest = {(s.model, s.score): s for s in version.scores}  # the last is the nested one
+        rows.append(
+            [
+                version.name,
+                str(version.version),
+                one.completed_at[:16],
+                str(version.n_training),
+                " ".join(version.classifier_features),
+                f"{len(version.superionic)} of {version.n_ranked}",
+                f"{honest['classifier', 'accuracy'].value:.3f}",
+                f"{honest['regressor', 'rmse'].value:.3f}",
+            ]
+        )
+    return aligned(rows) + "\n(accuracy and RMSE nested where the version has them so)"
+
+
+def version_table(version: ModelVersion, made: str, *, is_new: bool = True) -> str:
+    """One version: its scores, and what changed since the one before."""
+    lines = [
+        f"{version.name}, version {version.version}, made {made[:16]}: {version.n_training} "
+        f"training compounds, {version.n_superionic} superionic; {len(version.superionic)} of "
+        f"{version.n_ranked} ranked compounds are predicted superionic"
+    ]
+    if not is_new:
+        lines.insert(0, "nothing has changed since the latest version: nothing was computed")
+    lines.append(f"classifier: {', '.join(version.classifier_features)}")
+    rows = [["model", "score", "descriptors chosen", "before", "after"]]
+    changes = version.changes
+    if changes is None:
+        rows += [
+            [one.model, _name(one.score), one.selection, "-", f"{one.value:.3f}"]
+            for one in version.scores
+        ]
+        return "\n".join([*lines, "", aligned(rows)])
+    rows += [
+        [s.model, _name(s.score), s.selection, _score(s.before), _score(s.after)]
+        for s in changes.scores
+    ]
+    return "\n".join([*lines, "", aligned(rows), "", *_change_lines(changes)])
+
+
+def _change_lines(changes: ModelChanges) -> list[str]:
+    """What changed, a line each; nothing of what did not."""
+    told = [
+        ("training compounds added", changes.added),
+        ("training compounds removed", changes.removed),
+        ("training compounds changed", [f"{k} ({v})" for k, v in changes.changed.items()]),
+        ("pool compounds added", changes.pool_added),
+        ("pool compounds removed", changes.pool_removed),
+        *((f"descriptors into the {k}", v) for k, v in changes.descriptors_in.items()),
+        *((f"descriptors out of the {k}", v) for k, v in changes.descriptors_out.items()),
+        ("newly superionic", [f"{k} {v}" for k, v in changes.entered.items()]),
+        ("no longer superionic", [f"{k} {v}" for k, v in changes.left.items()]),
+        (
+            "largest moves",
+            [f"{m.compound_id} {m.formula} {m.before} to {m.after}" for m in changes.moves],
+        ),
+        ("settings", [f"{k} {a} to {b}" for k, (a, b) in changes.settings.items()]),
+        ("software", [f"{k} {a} to {b}" for k, (a, b) in changes.software.items()]),
+    ]
+    lines = [f"{what}: {_some(names)}" for what, names in told if names]
+    return [f"against version {changes.previous}:", *(lines or ["no difference"])]
+
+
+def _some(names: list[str], most: int = 12) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def unseen_table(found: UnseenEvaluation) -> str:
     """A saved model beside the naive guess on compounds that it never saw."""
     rows = [["score", "model", "naive"]]
@@ -147,9 +240,14 @@ def _name(score: str) -> str:
 
 
 def screening_table(table: pd.DataFrame) -> str:
-    """Ranked compounds with what the published equation reads; csv and json hold all."""
-    columns = ["rank", "formula", "probability", "superionic", *_RANKED_BY, "soft_mode_flag"]
+    """Ranked compounds with what they are ranked by; csv and json hold all."""
+    trained = "prediction_set" in table.columns
+    more = _TRAINED if trained else (*_RANKED_BY, "soft_mode_flag")
+    columns = ["rank", "formula", "probability", "superionic", *more]
     short = [name.replace("low_energy_", "").replace("vibrational_", "") for name in columns]
+    short = [
+        name.replace("log10_conductivity", "log10").replace("prediction_", "") for name in short
+    ]
     rows = [["material_id", *short, "flags"]]
     for name, values in table.iterrows():
         flags = str(values["flags"])

@@ -154,7 +154,7 @@ def log_odds_contributions(fitted: FittedModels, values: pd.DataFrame) -> Floats
     Shape (n_rows, n_chosen), in the order of ``features_``; with the intercept a row sums to the
     log odds. A missing value adds what the training median would.
     """
-    chosen = values[list(fitted.classifier.features_)]
+    chosen = values[list(fitted.classifier.features_)].to_numpy(dtype=float)
     # the domain of the classifier standardises the same columns of the same rows
     return fitted.classifier_domain.scaling_.transform(chosen) * fitted.classifier.coef_[0]
 
