@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -119,16 +121,17 @@ def search(
         tie_cap=tie_cap,
         missing=missing.value,
     )
-    found = search_part(
-        question,
-        settings,
-        which,
-        n_jobs=jobs,
-        kernel=kernel,
-        checkpoint=checkpoint,
-        progress=_Told(),
-        allow_large=allow_large,
-    )
+    with _resumable(checkpoint):
+        found = search_part(
+            question,
+            settings,
+            which,
+            n_jobs=jobs,
+            kernel=kernel,
+            checkpoint=checkpoint,
+            progress=_Told(),
+            allow_large=allow_large,
+        )
     if part is not None:
         return _finish_part(found, output)
     _finish([found], rescore, output, plot)
@@ -146,6 +149,19 @@ def merge(
     _finish([_read_part(path) for path in parts], rescore, output, plot)
 
 
+@contextmanager
+def _resumable(checkpoint: Path | None) -> Iterator[None]:
+    """Say on interruption how to go on; the engine has saved its state by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        mend = (
+            "run the same command again to go on" if checkpoint else "next time --checkpoint FILE"
+        )
+        typer.echo(f"stopped; {mend}", err=True)
+        raise typer.Exit(130) from None
+
+
 class _Told:
     """Says on stderr how far a search is and how long it will take."""
 
@@ -157,9 +173,12 @@ class _Told:
         if now - self.last < _TOLD_EVERY:
             return
         self.last = now
+        share = state.done / state.total
+        # the first chunks carry the start of the search and say little of the rest
+        left = f"about {_clock(state.seconds_left)} left" if share > 0.01 else "time left unknown"
         typer.echo(
-            f"[{_clock(state.seconds)}] {state.done:,} of {state.total:,} subsets "
-            f"({state.done / state.total:.1%}), about {_clock(state.seconds_left)} left",
+            f"[{_clock(state.seconds)}] {state.done:,} of {state.total:,} subsets ({share:.1%}), "
+            f"{left}",
             err=True,
         )
 

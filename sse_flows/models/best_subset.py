@@ -195,8 +195,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "support_")
         table = pd.DataFrame(self._sizes)
-        table["chosen"] = table["n_features"] == len(self.features_)
-        return table
+        return table.assign(chosen=table["n_features"] == len(self.features_))
 
     @property
     def search_(self) -> SubsetSearch:
@@ -242,7 +241,7 @@ class BestSubsetClassifier(ClassifierMixin, BaseEstimator):
         X, y
             As for `fit`; each class needs three rows.
         progress
-            Called after each row with how many are done, and of how many.
+            Called after each row with how many are done and of how many.
 
         Returns
         -------

@@ -112,6 +112,27 @@ def test_a_checkpoint_is_gone_on_from(sse, table):
     assert len(other.errors) == 1
 
 
+def test_a_stopped_search_says_how_to_go_on_and_does(sse, table, monkeypatch):
+    options = ("--target", "kind", "--features", "a,b,c,d,e,f", *ONE)
+    assert sse("subsets", table, *options, "-o", "whole.json").code == 0
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sse_flows.cli.subsets._Told.__call__", interrupt)
+        stopped = sse("subsets", table, *options, "--checkpoint", "state.json")
+        without = sse("subsets", table, *options)
+    assert (stopped.code, stopped.errors) == (
+        130,
+        ["stopped; to go on, run the same command again"],
+    )
+    assert "--checkpoint FILE" in without.errors[0]
+    again = sse("subsets", table, *options, "--checkpoint", "state.json", "-o", "again.json")
+    assert again.code == 0
+    assert _document("again.json") == _document("whole.json")
+
+
 @pytest.mark.parametrize("suffix", ["svg", "html", "png"])
 def test_the_plot_shows_both_scores(sse, table, suffix):
     name = f"plot.{suffix}"
