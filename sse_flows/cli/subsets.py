@@ -155,10 +155,8 @@ def _resumable(checkpoint: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        mend = (
-            "run the same command again to go on" if checkpoint else "next time --checkpoint FILE"
-        )
-        typer.echo(f"stopped; {mend}", err=True)
+        how = "run the same command again" if checkpoint else "next time, give --checkpoint FILE"
+        typer.echo(f"stopped; to go on, {how}", err=True)
         raise typer.Exit(130) from None
 
 

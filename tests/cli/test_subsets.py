@@ -123,10 +123,8 @@ def test_a_stopped_search_says_how_to_go_on_and_does(sse, table, monkeypatch):
         patch.setattr("sse_flows.cli.subsets._Told.__call__", interrupt)
         stopped = sse("subsets", table, *options, "--checkpoint", "state.json")
         without = sse("subsets", table, *options)
-    assert (stopped.code, stopped.errors) == (
-        130,
-        ["stopped; to go on, run the same command again"],
-    )
+    assert stopped.code == 130
+    assert stopped.errors == ["stopped; to go on, run the same command again"]
     assert "--checkpoint FILE" in without.errors[0]
     again = sse("subsets", table, *options, "--checkpoint", "state.json", "-o", "again.json")
     assert again.code == 0
