@@ -73,8 +73,8 @@ def train(
     n_estimators, random_state
         Trees and seed of the random forest; the same table and seed give the same models.
     nested
-        Also score the classifier with the subset chosen inside the folds: 50 compounds and 4
-        features take two minutes instead of ten seconds. With an elimination also score that with
+        Also score the classifier with the subset chosen inside the folds: for 50 compounds and 4
+        features 20 CPU seconds more. With an elimination also score that with
         the elimination inside the folds, which takes some minutes more.
     elimination
         Keep only the descriptors that a backward elimination of the forest leaves: a minute or two
