@@ -18,6 +18,8 @@ from sse_flows.models.subset_search.evaluate import SATURATION
 from sse_flows.models.subset_search.lattice import LANES
 from sse_flows.models.subset_search.problem import Floats, Masks, Standardised
 
+INTERFACE = 1
+"""Number of the C interface, as in screen.cpp."""
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
 _FLOATS = ctypes.POINTER(ctypes.c_float)
@@ -31,8 +33,9 @@ def library() -> ctypes.CDLL | None:
         path = Path(__file__).with_name(f"_screen{suffix}")
         if path.exists():
             try:
-                return _declare(ctypes.CDLL(str(path)))
-            except (OSError, AttributeError):  # of another machine, or of another version
+                loaded = ctypes.CDLL(str(path))
+                return _declare(loaded) if loaded.subset_interface() == INTERFACE else None
+            except (OSError, AttributeError):  # of another machine, or of an older version
                 return None
     return None
 

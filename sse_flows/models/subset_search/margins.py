@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sse_flows.errors import SSEError
-from sse_flows.models.subset_search.evaluate import bound_rows, fit_all_rows
+from sse_flows.models.subset_search.evaluate import ZERO, bound_rows, fit_all_rows
 from sse_flows.models.subset_search.problem import Floats, SubsetProblem, mask_of
 from sse_flows.models.subset_search.regression import Workspace, left_out_eta, load, workspace
 
@@ -21,7 +21,7 @@ def fit_margins(problem: SubsetProblem, subset: Sequence[int]) -> Floats:
         If a column does not exist or the fit does not converge.
     """
     work, _, _ = _fitted(problem, subset)
-    return work.sign[: problem.n_rows] * work.margin[: problem.n_rows]
+    return _exact_zeros(work.sign[: problem.n_rows] * work.margin[: problem.n_rows])
 
 
 def leave_one_out_margins(problem: SubsetProblem, subset: Sequence[int]) -> Floats:
@@ -36,7 +36,7 @@ def leave_one_out_margins(problem: SubsetProblem, subset: Sequence[int]) -> Floa
     result = np.array([left_out_eta(work, d, row) for row in range(problem.n_rows)])
     if np.isnan(result).any():
         raise _not_converged(subset)
-    return result
+    return _exact_zeros(result)
 
 
 def shift_limits(problem: SubsetProblem, subset: Sequence[int]) -> tuple[Floats, Floats, Floats]:
@@ -60,6 +60,11 @@ def _fitted(problem: SubsetProblem, subset: Sequence[int]) -> tuple[Workspace, i
     if np.isnan(largest):
         raise _not_converged(subset)
     return work, d, largest
+
+
+def _exact_zeros(eta: Floats) -> Floats:
+    """Margins that only rounding keeps from zero, as of a constant model, become zero."""
+    return np.where(np.abs(eta) <= ZERO, 0.0, eta)
 
 
 def _not_converged(subset: Sequence[int]) -> SSEError:
