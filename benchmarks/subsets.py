@@ -136,8 +136,8 @@ def mlxtend(data: Data, size: int, C: float) -> int:
     return len(selector.fit(data[0][:, : size + 1], data[1].astype(int)).subsets_)
 
 
-def abess(data: Data, sizes: Iterable[int], C: float) -> list[float]:
-    """Leave-one-out accuracy of the subset with the best likelihood, of every size."""
+def abess(data: Data, sizes: Iterable[int]) -> list[NDArray[np.intp]]:
+    """The subset with the best likelihood of the training rows, of every size."""
     from abess import LogisticRegression as Best
 
     found = []
@@ -145,7 +145,7 @@ def abess(data: Data, sizes: Iterable[int], C: float) -> list[float]:
         model = Best(support_size=size, max_iter=50)
         model.fit(data[0], data[1].astype(int))
         found.append(np.flatnonzero(np.ravel(model.coef_)))
-    return scikit_learn(data, found, C, "newton-cholesky")
+    return found
 
 
 def compare(data: Data, largest: int, options: argparse.Namespace, speed: float | None) -> None:
@@ -176,15 +176,16 @@ def compare_abess(data: Data, model: BestSubsetClassifier, C: float) -> None:
     """Time of abess, and leave-one-out accuracy of its subsets beside the best."""
     rows = model.cv_results_
     try:
-        found: list[float] = []
-        _, cpu = timed(lambda: found.extend(abess(data, rows["n_features"], C)))
+        found: list[NDArray[np.intp]] = []
+        _, cpu = timed(lambda: found.extend(abess(data, rows["n_features"])))
     except ImportError as error:
         print(f"  abess is left out: {error}")
         return
-    pairs = ", ".join(f"{a:.3f}/{b:.3f}" for a, b in zip(found, rows["score"], strict=True))
+    left_out = scikit_learn(data, found, C, "newton-cholesky")
+    pairs = ", ".join(f"{a:.3f}/{b:.3f}" for a, b in zip(left_out, rows["score"], strict=True))
     print(
-        f"  abess, all sizes with leave-one-out of its subsets {cpu:.1f} s CPU: best likelihood of "
-        f"the training rows; leave-one-out accuracy of its subsets/best, by size: {pairs}"
+        f"  abess, all sizes in {cpu:.2f} s CPU, by the likelihood of the training rows; "
+        f"leave-one-out accuracy of its subsets/the best, by size: {pairs}"
     )
 
 

@@ -33,8 +33,8 @@ class SubsetSearchMaker(Maker):
     kernel
         Implementation, see `sse_flows.models.subset_search.available_kernels`.
     checkpoint
-        File from which a part that was killed goes on when its job runs again in the same folder;
-        None for none.
+        Keep the state of a part in a file of its own, from which it goes on when its job was killed
+        and runs again in the same folder.
     rescore
         Also score the best subset of every size by scikit-learn, when merging.
 
@@ -50,7 +50,7 @@ class SubsetSearchMaker(Maker):
     settings: SubsetSettings | dict[str, Any] = field(default_factory=SubsetSettings)
     n_jobs: int | None = None
     kernel: str = "auto"
-    checkpoint: str | None = "subset_search.json"
+    checkpoint: bool = True
     rescore: bool = True
 
     def make(self, table: SubsetTable | OutputReference) -> Flow:
@@ -89,19 +89,17 @@ def search_subset_part(
     n_parts: int,
     n_jobs: int | None = None,
     kernel: str = "auto",
-    checkpoint: str | None = None,
+    checkpoint: bool = True,
 ) -> SubsetPart:
     """Search one part, counted from 0; see `sse_flows.models.subset_document.search_part`."""
+    from sse_flows.campaign.keys import content_key
     from sse_flows.models.subset_document import search_part
 
-    return search_part(
-        SubsetTable.model_validate(table),
-        SubsetSettings.model_validate(settings),
-        (part, n_parts),
-        n_jobs=n_jobs,
-        kernel=kernel,
-        checkpoint=checkpoint,
-    )
+    rows, asked = SubsetTable.model_validate(table), SubsetSettings.model_validate(settings)
+    # parts that run in one folder, or another search after this one, must not share a file
+    key = content_key([rows.model_dump(), asked.model_dump(), part, n_parts])
+    file = f"subsets-{key[:16]}.json" if checkpoint else None
+    return search_part(rows, asked, (part, n_parts), n_jobs=n_jobs, kernel=kernel, checkpoint=file)
 
 
 @job(output_schema=SubsetResult)

@@ -38,15 +38,14 @@ def _result(flow) -> SubsetResult:
 def test_parts_give_the_answer_of_one_search(question, tmp_path, monkeypatch, n_parts) -> None:
     monkeypatch.chdir(tmp_path)
     settings = SubsetSettings(missing="median", max_features=5)
-    maker = SubsetSearchMaker(
-        n_parts=n_parts, settings=settings, n_jobs=1, rescore=False, checkpoint=None
-    )
+    maker = SubsetSearchMaker(n_parts=n_parts, settings=settings, n_jobs=1, rescore=False)
     found = _result(maker.make(question))
     whole = conclude([search_part(question, settings, n_jobs=1)], rescore=False)
     same = {"cpu_seconds"}
     assert found.model_dump(exclude=same) == whole.model_dump(exclude=same)
     assert found.n_subsets == 7 + 21 + 35 + 35 + 21
     assert found.classes == ("fast", "slow")
+    assert len(list(tmp_path.glob("subsets-*.json"))) == n_parts
 
 
 def test_a_flow_survives_the_way_to_a_cluster(question) -> None:
