@@ -63,47 +63,56 @@ Rescore = Annotated[
 ]
 
 
+Table = Annotated[str, typer.Argument(help="Any CSV file, or builtin.", show_default=False)]
+Target = Annotated[str, typer.Option(help="Column of two labels, or of numbers.")]
+Threshold = Annotated[float | None, typer.Option(help="Numbers above it are the positive class.")]
+Positive = Annotated[
+    str | None,
+    typer.Option(help="The positive label.", show_default="the second in sorted order"),
+]
+Features = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns, separated by commas, or descriptors (the 30).",
+        show_default="descriptors if the table has them, else all numbers",
+    ),
+]
+MaxFeatures = Annotated[
+    int | None, typer.Option(min=1, help="Largest subset.", show_default="all sizes")
+]
+Penalty = Annotated[float, typer.Option("--C", help="Inverse strength of the penalty.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Do not standardise the columns.")]
+Certify = Annotated[bool, typer.Option("--certify", help="Prove every bound: slower.")]
+TieCap = Annotated[int, typer.Option(min=1, help="Ties listed of each size.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Threads.", show_default="one a core")
+]
+Kernel = Annotated[str, typer.Option(help="compiled, numba or auto.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="File from which a stopped search goes on.")]
+Part = Annotated[str | None, typer.Option(help="Only part i of N, as i/N with i from 0; needs -o.")]
+AllowLarge = Annotated[bool, typer.Option("--allow-large", help="All subsets of over 40 columns.")]
+
+
 @app.command("search")
 def search(
-    table: Annotated[str, typer.Argument(help="Any CSV file, or builtin.", show_default=False)],
-    target: Annotated[str, typer.Option(help="Column of two labels, or of numbers.")],
-    threshold: Annotated[
-        float | None, typer.Option(help="Numbers above it are the positive class.")
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option(help="The positive label.", show_default="the second in sorted order"),
-    ] = None,
-    features: Annotated[
-        str | None,
-        typer.Option(
-            help="Columns, separated by commas, or descriptors (the 30).",
-            show_default="descriptors if the table has them, else all numbers",
-        ),
-    ] = None,
-    max_features: Annotated[
-        int | None, typer.Option(min=1, help="Largest subset.", show_default="all sizes")
-    ] = None,
-    C: Annotated[float, typer.Option("--C", help="Inverse strength of the penalty.")] = 1.0,
-    raw: Annotated[bool, typer.Option("--raw", help="Do not standardise the columns.")] = False,
+    table: Table,
+    target: Target,
+    threshold: Threshold = None,
+    positive: Positive = None,
+    features: Features = None,
+    max_features: MaxFeatures = None,
+    C: Penalty = 1.0,
+    raw: Raw = False,
     score: Annotated[Scoring, typer.Option(help="What is best.")] = Scoring.accuracy,
-    certify: Annotated[bool, typer.Option("--certify", help="Prove every bound: slower.")] = False,
+    certify: Certify = False,
     missing: Annotated[Missing, typer.Option(help="Fill gaps, or not.")] = Missing.median,
-    tie_cap: Annotated[int, typer.Option(min=1, help="Ties listed of each size.")] = 1000,
+    tie_cap: TieCap = 1000,
     rescore: Rescore = True,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Threads.", show_default="one a core")
-    ] = None,
-    kernel: Annotated[str, typer.Option(help="compiled, numba or auto.")] = "auto",
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="File from which a stopped search goes on.")
-    ] = None,
-    part: Annotated[
-        str | None, typer.Option(help="Only part i of N, as i/N with i from 0; needs -o.")
-    ] = None,
-    allow_large: Annotated[
-        bool, typer.Option("--allow-large", help="All subsets of over 40 columns.")
-    ] = False,
+    jobs: Jobs = None,
+    kernel: Kernel = "auto",
+    checkpoint: Checkpoint = None,
+    part: Part = None,
+    allow_large: AllowLarge = False,
     output: Output = None,
     plot: Plot = None,
 ) -> None:
