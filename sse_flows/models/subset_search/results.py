@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -16,7 +17,8 @@ class SizeWinners:
 
     n_features: int
     score: float
-    """Accuracy, F1 of the positive class, or minus the mean log loss: larger is better."""
+    """Accuracy, F1 of the positive class, or minus the mean log loss: larger is better. Minus
+    infinity in a part of a divided search that holds no subset of this size."""
     n_tied: int
     """Subsets of this size with this score; without ties, those listed. Zero in a part of a divided
     search that holds none as good as the best known."""
@@ -59,20 +61,23 @@ class SubsetSearch:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
-        return asdict(self) | {
-            "sizes": [
-                asdict(size) | {"subsets": [list(s) for s in size.subsets]} for size in self.sizes
-            ]
-        }
+        return asdict(self) | {"sizes": [_size_to_dict(size) for size in self.sizes]}
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Self:
         """Back from `to_dict`."""
-        sizes = [
-            SizeWinners(**(size | {"subsets": [tuple(map(int, s)) for s in size["subsets"]]}))
-            for size in document["sizes"]
-        ]
-        return cls(**(document | {"sizes": sizes}))
+        return cls(**(document | {"sizes": [_size_from_dict(size) for size in document["sizes"]]}))
+
+
+def _size_to_dict(size: SizeWinners) -> dict[str, Any]:
+    score = None if math.isinf(size.score) else size.score  # JSON has no infinity
+    return asdict(size) | {"score": score, "subsets": [list(s) for s in size.subsets]}
+
+
+def _size_from_dict(document: dict[str, Any]) -> SizeWinners:
+    score = -math.inf if document["score"] is None else float(document["score"])
+    subsets = [tuple(map(int, subset)) for subset in document["subsets"]]
+    return SizeWinners(**(document | {"score": score, "subsets": subsets}))
 
 
 _SAME = (

@@ -66,6 +66,7 @@ def rule_of(name: ScoreName, best: Floats, n_rows: int, n_positive: int, ties: b
     rule = np.ones((3, len(best)))
     margin = ROUNDING if ties else -ROUNDING
     if name == "accuracy":
+        margin = 0.5 if ties else -0.5
         rule[2] = np.where(known, np.round(n_rows * (1.0 - np.where(known, best, 0.0))), n_rows)
     elif name == "f1":
         reach = np.where(known, best, 0.0)

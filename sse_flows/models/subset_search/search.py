@@ -194,6 +194,8 @@ class _Run:
     done: set[int] = field(default_factory=set)
     cpu_seconds: float = 0.0
     n_refined: int = 0
+    whole: bool = True
+    """Whether winners and chunks done belong together."""
     begin: float = field(default_factory=time.perf_counter)
     saved: float = field(default_factory=time.perf_counter)
 
@@ -258,10 +260,12 @@ class _Run:
 
     def _take(self, outcome: tuple[int, Found, float]) -> int:
         chunk, found, seconds = outcome
+        self.whole = False  # an interrupt in here must not be saved: its ties would count twice
         self.winners.add(found.masks, found.scores)
         self.n_refined += found.n_refined
         self.cpu_seconds += seconds
         self.done.add(chunk)
+        self.whole = True
         return chunk
 
     def _report(self, subsets: int, earlier: int, total: int) -> None:
@@ -283,7 +287,7 @@ class _Run:
         )
 
     def _save(self) -> None:
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.whole:
             return
         state = {
             "done": sorted(self.done),

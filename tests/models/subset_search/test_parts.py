@@ -15,8 +15,14 @@ import numpy as np
 import pytest
 
 from sse_flows.errors import SSEError
-from sse_flows.models.subset_search import SubsetProblem, merge_searches, search_subsets
+from sse_flows.models.subset_search import (
+    SubsetProblem,
+    SubsetSearch,
+    merge_searches,
+    search_subsets,
+)
 from sse_flows.models.subset_search import search as search_module
+from sse_flows.models.subset_search.winners import Winners
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,32 @@ def test_a_part_given_twice_counts_once(problem, whole):
     assert merged.sizes == whole.sizes
     assert merged.n_subsets == whole.n_subsets
     assert merge_searches([merged]) == merged
+
+
+def test_more_parts_than_chunks(make_problem, brute_force):
+    small = make_problem("plain", columns=5)
+    parts = [search_subsets(small, part=(i, 3)) for i in range(3)]
+    assert parts[2].n_subsets == 0
+    parts = [SubsetSearch.from_dict(json.loads(json.dumps(p.to_dict()))) for p in parts]
+    assert merge_searches(parts).sizes == brute_force(small)
+
+
+def test_a_chunk_half_taken_is_not_saved(tmp_path, problem, whole, monkeypatch):
+    path, calls = tmp_path / "search.json", []
+    add = Winners.add
+
+    def interrupted(self, masks, scores):
+        add(self, masks, scores)
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(search_module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(Winners, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search_subsets(problem, checkpoint=path)
+    assert len(json.loads(path.read_text())["done"]) == 4
+    assert search_subsets(problem, checkpoint=path).sizes == whole.sizes
 
 
 def test_parts_balance(problem):
