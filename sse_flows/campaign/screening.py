@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sse_flows.campaign.places import IMPORTED_KYOTO
 from sse_flows.descriptors.document import DESCRIPTORS, DescriptorSet
 from sse_flows.errors import SSEError
 from sse_flows.screening.document import Filters, ScreeningResult
@@ -17,44 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sse_flows.models.document import TrainedModels
-
-
-def read_pool_sets(pool: str | Path, mobile_ion: str) -> list[DescriptorSet]:
-    """Descriptors in the store of a results folder, the newest of every compound.
-
-    Parameters
-    ----------
-    pool
-        Results folder of an import or a campaign; ``"kyoto"`` is the import's default.
-    mobile_ion
-        Only those described with this mobile ion.
-
-    Raises
-    ------
-    SSEError
-        There is no store, or nothing in it.
-    """
-    from sse_flows.store.jobstore import STORE_FILE, configured_store, open_store
-
-    folder = Path(pool)
-    if pool == "kyoto" and not (folder / STORE_FILE).exists():
-        folder = Path(IMPORTED_KYOTO)
-    mend = "Import it with `sse import kyoto PATH... --results FOLDER`, or name its folder"
-    if configured_store() is None and not (folder / STORE_FILE).is_file():
-        raise SSEError(f"{folder} holds no store", mend=mend)
-    criteria = {"metadata.stage": "descriptors", "output.mobile_ion": mobile_ion}
-    found: dict[str, tuple[str, dict]] = {}
-    for doc in open_store(folder).query(criteria, ["output", "completed_at"]):
-        name, when = doc["output"]["compound_id"], str(doc["completed_at"])
-        if name not in found or when > found[name][0]:
-            found[name] = (when, doc["output"])
-    if not found:
-        raise SSEError(f"{folder} holds no descriptors of {mobile_ion} compounds", mend=mend)
-    return [_parse(output) for _, (_, output) in sorted(found.items())]
-
-
-def _parse(output: dict[str, Any]) -> DescriptorSet:
-    return DescriptorSet.model_validate({k: v for k, v in output.items() if k[0] != "@"})
 
 
 def screen_sets(
@@ -100,16 +60,6 @@ def screen_sets(
     wanted = checked_filters(filters)
     result = screen(pool, models or Kim2024(), wanted, level=LEVEL if level is None else level)
     return result, _ranked_table(result, pool, {one.compound_id: one.flags for one in sets})
-
-
-def pool_folder(pool: str | Path) -> Path:
-    """Results folder of a pool; ``"kyoto"`` is that of the import unless it is a folder here."""
-    from sse_flows.store.jobstore import STORE_FILE
-
-    folder = Path(pool).expanduser()
-    if str(pool) == "kyoto" and not (folder / STORE_FILE).exists():
-        return Path(IMPORTED_KYOTO)
-    return folder
 
 
 def checked_filters(filters: dict[str, Any]) -> Filters:

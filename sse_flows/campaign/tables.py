@@ -112,7 +112,7 @@ def read_any_table(table: str, mobile_ion: str) -> pd.DataFrame:
     Parameters
     ----------
     table
-        A CSV file, ``"builtin"``, ``"kyoto"``, or the results folder of an import or a campaign.
+        A CSV file, ``"builtin"``, or a pool as in :func:`sse_flows.campaign.stored.open_pool`.
     mobile_ion
         Which descriptors of a store to read.
 
@@ -123,10 +123,11 @@ def read_any_table(table: str, mobile_ion: str) -> pd.DataFrame:
     """
     from pandas.errors import EmptyDataError, ParserError
 
-    from sse_flows.campaign.screening import read_pool_sets
+    from sse_flows.campaign.places import IMPORTED
+    from sse_flows.campaign.stored import read_pool_sets
     from sse_flows.descriptors.table import descriptor_table, read_descriptor_csv
 
-    if table == "kyoto" or Path(table).expanduser().is_dir():
+    if table in IMPORTED or Path(table).expanduser().is_dir():
         return descriptor_table(read_pool_sets(table, mobile_ion))
     path = table_path(table)
     try:

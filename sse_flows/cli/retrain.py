@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sse_flows.campaign.places import IMPORTED
 from sse_flows.cli.options import Conductivities, MobileIon, Properties
 from sse_flows.cli.screen import Anions, Gap, Hull, Unknown, filter_fields
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     from sse_flows.campaign.graph import Graph, Node
+    from sse_flows.campaign.versions import Stored
 
 Results = Annotated[
     str,
@@ -53,10 +55,9 @@ def retrain(
     """Train on what a store holds, screen it, and say what changed since the last time."""
     from sse_flows.campaign.retrain import RetrainMaker, read_inputs
     from sse_flows.campaign.retrain import retrain as run
-    from sse_flows.campaign.screening import checked_filters, pool_folder, read_pool_sets
-    from sse_flows.campaign.versions import stored_models
+    from sse_flows.campaign.screening import checked_filters
+    from sse_flows.campaign.stored import open_pool, read_pool_sets
     from sse_flows.cli.tables import version_table
-    from sse_flows.models.registry import save_models
     from sse_flows.screening.properties import read_properties
     from sse_flows.structures.conductivities import read_conductivities
 
@@ -65,27 +66,18 @@ def retrain(
     fields = filter_fields(
         mobile_ion, anions, min_band_gap, max_energy_above_hull, keep_unknown=keep_unknown
     )
-    maker = RetrainMaker(
-        name,
-        threshold,
-        max_features,
-        trees,
-        nested,
-        elimination,
-        table=table,
-        filters=checked_filters(fields),
-    )
+    settings = (name, threshold, max_features, trees, nested, elimination)
+    maker = RetrainMaker(*settings, table=table, filters=checked_filters(fields))
     sets = read_pool_sets(results, mobile_ion)
-    store = _open(results)
+    store = open_pool(results).store
     found = run(
         maker,
         read_inputs(store, sets, {k: one.conductivity for k, one in measured.items()}, known),
         store,
-        pool_folder(results),
+        Path(IMPORTED.get(results, results)),
         _tell,
     )
-    if output is not None:
-        save_models(stored_models(store, found.stored), output)
+    _save(store, found.stored, output)
     typer.echo(version_table(found.version, found.stored.completed_at, is_new=found.is_new))
 
 
@@ -103,16 +95,15 @@ def versions(
     ] = None,
 ) -> None:
     """Versions of the trained models in a store."""
-    from sse_flows.campaign.versions import find_version, list_versions, stored_models
+    from sse_flows.campaign.stored import open_pool
+    from sse_flows.campaign.versions import find_version, list_versions
     from sse_flows.cli.tables import version_table, versions_table
-    from sse_flows.models.registry import save_models
 
-    store = _open(results)
+    store = open_pool(results).store
     if show is None and output is None:
         return typer.echo(versions_table(list_versions(store, name)))
     found = find_version(store, name or "models", show)
-    if output is not None:
-        save_models(stored_models(store, found), output)
+    _save(store, found, output)
     typer.echo(version_table(found.version, found.completed_at))
 
 
@@ -121,14 +112,14 @@ def _tell(graph: Graph, node: Node | None) -> None:
         typer.echo(f"[{node.job.name}: {node.state}]", err=True)
 
 
-def _open(results: str) -> JobStore:
-    from sse_flows.campaign.screening import pool_folder
+def _save(store: JobStore, stored: Stored, output: Path | None) -> None:
+    from sse_flows.campaign.versions import stored_models
     from sse_flows.errors import SSEError
-    from sse_flows.store.jobstore import STORE_FILE, configured_store, open_store
+    from sse_flows.models.registry import save_models
 
-    folder = pool_folder(results)
-    if configured_store() is None and not (folder / STORE_FILE).is_file():
-        raise SSEError(
-            f"{folder} holds no store", mend="Name the folder of an import or a campaign"
-        )
-    return open_store(folder)
+    if output is None:
+        return
+    try:
+        save_models(stored_models(store, stored), output)
+    except OSError as error:
+        raise SSEError(f"cannot write {output}: {error.strerror}", mend="Name another") from error

@@ -13,7 +13,12 @@ KIM2024 = "kim2024"
 
 Pool = Annotated[
     str,
-    typer.Option(help="Results folder of an import or a campaign, or kyoto for runs/kyoto."),
+    typer.Option(
+        metavar="NAME|FOLDER",
+        help="kyoto, phonopy or mp: only what was imported from there, of the configured store or "
+        "runs/NAME. A campaign's results folder: only its compounds. Another folder: all in its "
+        "store.",
+    ),
 ]
 Gap = Annotated[float, typer.Option(min=0, help="Smallest band gap, eV.")]
 Hull = Annotated[float, typer.Option(min=0, help="Largest energy above hull, eV/atom.")]
@@ -42,7 +47,8 @@ def screen(
 ) -> None:
     """Filter and rank a pool; the defaults are those of Kim et al. (2024)."""
     from sse_flows.campaign.results import write_table, write_text
-    from sse_flows.campaign.screening import read_pool_sets, screen_sets
+    from sse_flows.campaign.screening import screen_sets
+    from sse_flows.campaign.stored import read_pool_sets
     from sse_flows.cli.tables import screening_summary, screening_table
     from sse_flows.models.registry import load_models
     from sse_flows.screening.properties import read_properties

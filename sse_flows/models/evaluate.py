@@ -118,8 +118,7 @@ def evaluate(
     elimination
         Also eliminate descriptors of the forest: minutes.
     nested
-        Also choose descriptors inside the folds. Of the elimination this is a k-fold with cheaper
-        settings, which the document holds; with groups, the groups are its folds as well.
+        Also choose descriptors inside the folds; of the elimination with cheaper settings.
     n_estimators
         Trees of the forests.
     note

@@ -6,6 +6,7 @@ import base64
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,23 +96,30 @@ def train(
     classifier = BestSubsetClassifier(max_features, penalty, missing="median", rescore=False)
     regressor = _regressor(n_estimators, random_state, elimination)
     run = _Run.of(rows, superionic, classifier, regressor, nested)
-    data = to_bytes(_fitted(run))
-    return TrainedModels(
+    return _document(
+        run,
         threshold=threshold,
         max_features=max_features,
         penalty=penalty,
         n_estimators=n_estimators,
         elimination=elimination,
         random_state=random_state,
-        classifier=_classifier_document(run),
-        regressor=_regressor_document(run),
-        correlations=correlations(run.X, run.measured),
-        explanation=explain_models(classifier, regressor, run.X, run.permutation),
-        training=_training_rows(run),
         dropped=dict(classifier.dropped_),
         ignored=ignored,
         notes=_notes(superionic, threshold, nested, elimination),
-        data_hash=data_hash(rows),
+    )
+
+
+def _document(run: _Run, **more: Any) -> TrainedModels:
+    data = to_bytes(_fitted(run))
+    return TrainedModels(
+        **more,
+        classifier=_classifier_document(run),
+        regressor=_regressor_document(run),
+        correlations=correlations(run.X, run.measured),
+        explanation=explain_models(run.classifier, run.regressor, run.X, run.permutation),
+        training=_training_rows(run),
+        data_hash=data_hash(run.rows),
         software=software_versions(),
         estimators=base64.b64encode(data).decode(),
         estimators_hash=fingerprint(data),

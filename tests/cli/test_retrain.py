@@ -83,7 +83,7 @@ def test_retraining_tells_what_changed(sse, folder, monkeypatch):
         (("retrain", "nothing", "--conductivities", "sigma.csv"), ("nothing holds no store",)),
         (("retrain", "run"), ("none of the 16 described", "--conductivities")),
         (("retrain", "run", "--conductivities", "measured"), ("none of the 16 described",)),
-        (("versions", "nothing"), ("nothing holds no store", "Name the folder")),
+        (("versions", "nothing"), ("nothing holds no store", "Import with")),
         (("versions", "run", "--show", 3), ("no version 3 of models", "sse retrain")),
         (("train", "run", "-o", "m"), ("only 0 compounds",)),
         (("train", "run", "-o", "m", "--conductivities", "measured"), ("none of the 56",)),
