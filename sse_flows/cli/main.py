@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from sse_flows.cli import campaign, check, imports, init, models, retrain, screen
+from sse_flows.cli import campaign, check, imports, init, models, retrain, screen, subsets
 from sse_flows.errors import SSEError, one_line
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(imports.app, name="import")
 app.command("screen")(screen.screen)
 app.command("retrain")(retrain.retrain)
 app.command("versions")(retrain.versions)
+app.add_typer(subsets.app, name="subsets")
 
 
 @app.callback(invoke_without_command=True)

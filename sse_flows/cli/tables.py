@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sse_flows.campaign.status import Status
     from sse_flows.campaign.versions import Stored
     from sse_flows.models.evaluate import Evaluation, ModelEvaluation
+    from sse_flows.models.subset_document import SubsetResult
     from sse_flows.models.unseen import UnseenEvaluation
     from sse_flows.screening.document import ScreeningResult
     from sse_flows.screening.versions import ModelChanges, ModelVersion
@@ -268,6 +269,34 @@ def screening_summary(result: ScreeningResult) -> str:
 def _kind(reason: str) -> str:
     """A reason without its numbers: what it has in common with others."""
     return re.sub(r" -?[\d.]+(e[-+]?\d+)?( eV(/atom)?)? is (above|below)", r" is \4", reason)
+
+
+def subsets_table(result: SubsetResult) -> str:
+    """Best subset of every size, then the chosen one and what was searched."""
+    score = _name(result.settings.scoring)
+    rows = [["", "size", score, "sklearn", "newton", "training", "ties", "features"]]
+    for size in result.sizes:
+        scores = (size.score, size.score_sklearn, size.score_sklearn_newton, size.train_score)
+        cells = ["-" if value is None else f"{value:.3f}" for value in scores]
+        mark, names = "*" if size.chosen else "", " ".join(size.features)
+        names = names if len(names) <= 72 else names[:69] + "..."
+        rows.append([mark, str(size.n_features), *cells, f"{size.n_tied:,}", names])
+    dropped = "; ".join(f"{name} ({reason})" for name, reason in result.dropped.items())
+    return "\n".join(
+        [
+            aligned(rows),
+            "",
+            f"{result.n_positive} of {result.n_rows} rows are {result.classes[1]}; best by "
+            f"leave-one-out of {result.n_subsets:,} subsets of {len(result.columns)} columns",
+            f"chosen: {' '.join(result.features)}",
+            *([f"columns left out: {dropped}"] if dropped else []),
+            "sklearn, newton: the same subset by scikit-learn's default solver and by "
+            "newton-cholesky; training: on the rows fitted to",
+            f"kernel {result.kernel}, {result.cpu_seconds:.1f} CPU s; "
+            f"{'every bound is proven' if result.certified else 'proven bounds: --certify'}",
+            "The best of so many is optimistic: a new row may expect the nested score.",
+        ]
+    )
 
 
 def aligned(rows: list[list[str]]) -> str:

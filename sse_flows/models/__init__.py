@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sse_flows.models.best_subset import BestSubsetClassifier
     from sse_flows.models.columns import TrainingDataError
     from sse_flows.models.controls import leave_one_group_out, scramble_control
     from sse_flows.models.document import ClassificationScores, RegressionScores, TrainedModels
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from sse_flows.models.registry import load_models, save_models
     from sse_flows.models.regressor import ConductivityForest
     from sse_flows.models.serialize import FittedModels, from_bytes, to_bytes
-    from sse_flows.models.subsets import BestSubsetLogisticRegression
     from sse_flows.models.uncertainty import ConformalModels, JackknifePlus
     from sse_flows.models.validation import LeaveOneOutResult, leave_one_out
 
 _MODULES = {
     "ApplicabilityDomain": "domain",
     "BackwardEliminationForest": "elimination",
-    "BestSubsetLogisticRegression": "subsets",
+    "BestSubsetClassifier": "best_subset",
     "ClassificationScores": "document",
     "CompoundExplanation": "explanation",
     "ConductivityForest": "regressor",
@@ -52,7 +52,7 @@ _MODULES = {
 __all__ = [
     "ApplicabilityDomain",
     "BackwardEliminationForest",
-    "BestSubsetLogisticRegression",
+    "BestSubsetClassifier",
     "ClassificationScores",
     "CompoundExplanation",
     "ConductivityForest",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sse_flows.models.columns import Floats
 from sse_flows.models.document import Correlations
-from sse_flows.models.newton import Floats
 
 LEAST_PAIRS = 3
 """Two compounds always lie on a line."""

@@ -27,8 +27,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import checked_rows, column_names, usable_columns
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats, checked_rows, column_names, usable_columns
 from sse_flows.models.trees import Bootstrap, Folds, out_of_bag
 
 TOLERANCE = 0.1

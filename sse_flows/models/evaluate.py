@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import encode_classes
+from sse_flows.models.best_subset import BestSubsetClassifier
+from sse_flows.models.columns import Floats, encode_classes
 from sse_flows.models.controls import (
     GroupedScores,
     ScrambleControl,
@@ -35,9 +36,7 @@ from sse_flows.models.document import (
 )
 from sse_flows.models.elimination import BackwardEliminationForest
 from sse_flows.models.nested import cheaper, nested_elimination
-from sse_flows.models.newton import Floats
 from sse_flows.models.regressor import ConductivityForest
-from sse_flows.models.subsets import BestSubsetLogisticRegression
 from sse_flows.models.table import data_hash, training_rows
 from sse_flows.models.validation import (
     classification_scores,
@@ -133,7 +132,7 @@ def evaluate(
         If there are too few compounds, only one class, or no group of one.
     """
     task = _Task.of(table, threshold, groups, note)
-    search = BestSubsetLogisticRegression(max_features)
+    search = BestSubsetClassifier(max_features, missing="median", rescore=False)
     classifier = _classifier(search, task, nested)
     scrambled = _scrambled(search, task, n_permutations) if n_permutations else None
     regressor = _regressor(ConductivityForest(n_estimators), task)
@@ -224,7 +223,7 @@ class _Task:
         self.seconds[name] = time.perf_counter() - start
 
 
-def _classifier(search: BestSubsetLogisticRegression, task: _Task, nested: bool) -> ModelEvaluation:
+def _classifier(search: BestSubsetClassifier, task: _Task, nested: bool) -> ModelEvaluation:
     target = task.superionic.astype(float)
     with task.part("classifier, plain"):
         fitted = search.fit(task.X, task.superionic)
@@ -245,9 +244,7 @@ def _classifier(search: BestSubsetLogisticRegression, task: _Task, nested: bool)
     )
 
 
-def _scrambled(
-    search: BestSubsetLogisticRegression, task: _Task, n_permutations: int
-) -> ScrambleControl:
+def _scrambled(search: BestSubsetClassifier, task: _Task, n_permutations: int) -> ScrambleControl:
     with task.part("classifier, scrambled"):
         return scramble_control(search, task.X, task.superionic, n_permutations=n_permutations)
 

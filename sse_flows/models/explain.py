@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from sse_flows.descriptors.document import UNITS
+from sse_flows.models.columns import Floats
 from sse_flows.models.document import TrainedModels
 from sse_flows.models.elimination import BackwardEliminationForest
 from sse_flows.models.expectations import EXPECTATIONS
@@ -29,7 +30,6 @@ from sse_flows.models.explanation import (
     RegressorTerm,
     Sign,
 )
-from sse_flows.models.newton import Floats
 from sse_flows.models.regressor import ConductivityForest
 from sse_flows.models.serialize import FittedModels
 from sse_flows.models.table import descriptor_values

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats
 
 
 def held_out_importance(

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
+from sse_flows.models.columns import Floats
 from sse_flows.models.document import NestedSettings
 from sse_flows.models.elimination import BackwardEliminationForest
-from sse_flows.models.newton import Floats
 
 N_SPLITS = 10
 NESTED_TREES = 20

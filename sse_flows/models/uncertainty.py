@@ -19,8 +19,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import check_target
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats, check_target
 
 if TYPE_CHECKING:
     from sse_flows.models.document import TrainedModels, TrainingRow

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sse_flows.descriptors.document import DESCRIPTORS
+from sse_flows.models.columns import Floats
 from sse_flows.models.document import TrainedModels
 from sse_flows.models.explain import log_odds_contributions
 from sse_flows.models.kim2024 import Kim2024
-from sse_flows.models.newton import Floats
 from sse_flows.models.table import descriptor_values
 from sse_flows.models.uncertainty import LEVEL, ConformalModels, set_labels
 from sse_flows.screening.document import FilteredOut, Filters, ScreeningResult, ScreeningRow

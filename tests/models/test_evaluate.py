@@ -8,7 +8,7 @@ import pytest
 
 from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.errors import SSEError
-from sse_flows.models import BestSubsetLogisticRegression, leave_one_out
+from sse_flows.models import BestSubsetClassifier, leave_one_out
 from sse_flows.models.evaluate import Evaluation, evaluate, group_labels
 from sse_flows.models.table import data_hash, training_rows
 
@@ -18,7 +18,7 @@ def test_scores_are_those_of_the_parts(table: pd.DataFrame) -> None:
     told: list[str] = []
     found = evaluate(grouped, max_features=1, groups="family", n_estimators=3, note=told.append)
     X, y = table[list(DESCRIPTORS)], table["conductivity"] > 1e-4
-    search = BestSubsetLogisticRegression(1)
+    search = BestSubsetClassifier(1, missing="median")
     assert found.classifier.plain == leave_one_out(search, X, y).scores
     assert found.classifier.nested == leave_one_out(search, X, y, nested=True).scores
     assert found.classifier.grouped.groups == {"a": 8, "b": 8, "c": 8}

@@ -106,8 +106,16 @@ def test_trees_that_point_outside_are_refused(
 def test_other_steps_are_refused(models: TrainedModels) -> None:
     fitted = models.fitted()
     forest = fitted.regressor.pipeline_[-1]
-    fitted.classifier.pipeline_.steps[-1] = ("forest", forest)
+    fitted.classifier_domain.scaling_.steps[-1] = ("forest", forest)
     with pytest.raises(SSEError, match="a model's steps are"):
+        from_bytes(to_bytes(fitted))
+
+
+@pytest.mark.parametrize("value", [np.zeros((1, 9)), np.array([[np.nan]]), "1.0"])
+def test_coefficients_that_do_not_fit_are_refused(models: TrainedModels, value: object) -> None:
+    fitted = models.fitted()
+    fitted.classifier.raw_coef_ = value
+    with pytest.raises(SSEError, match="coefficients do not fit"):
         from_bytes(to_bytes(fitted))
 
 
