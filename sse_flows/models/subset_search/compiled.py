@@ -62,7 +62,7 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _suited(max_features: int, n_columns: int) -> str:
-    """The fastest instruction set: short vectors waste fewer lanes on subsets that are too large."""
+    """The fastest instruction set: short vectors waste fewer lanes on subsets too large."""
     best = instruction_set()
     return "avx2" if best == "avx512" and 2 * max_features < n_columns else best
 
