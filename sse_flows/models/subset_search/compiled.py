@@ -61,6 +61,12 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
     return loaded
 
 
+def _suited(max_features: int, n_columns: int) -> str:
+    """The fastest instruction set: short vectors waste fewer lanes on subsets too large."""
+    best = instruction_set()
+    return "avx2" if best == "avx512" and 2 * max_features < n_columns else best
+
+
 class Screen:
     """A problem in single precision; threads may share it."""
 
@@ -69,7 +75,8 @@ class Screen:
         assert loaded is not None  # the caller has asked `available_kernels`
         self._library = loaded
         self._max_features = max_features
-        self._instructions = INSTRUCTION_SETS.index(instructions or instruction_set())
+        best = instructions or _suited(max_features, len(data.penalty) - 1)
+        self._instructions = INSTRUCTION_SETS.index(best)
         columns = np.ascontiguousarray(data.columns)
         self._problem = loaded.subset_problem_new(
             columns.ctypes.data_as(_DOUBLES),

@@ -3,6 +3,8 @@
 Compiled by numba. Everything works on `Workspace`, whose rows are the intercept and the columns of
 the subset at hand, so nothing is allocated in the loop over the subsets. The bounds are derived in
 docs/subset_search.md.
+
+numba's cache of evaluate.py does not notice a change in this file: touch evaluate.py after one.
 """
 
 from __future__ import annotations

@@ -157,3 +157,16 @@ def test_the_time_is_estimated(make_problem):
 def test_a_result_survives_json(make_problem):
     found = search_subsets(make_problem("twins"), max_features=3)
     assert SubsetSearch.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_as_many_columns_as_a_mask_holds(kernel, make_problem):
+    problem = make_problem("plain", n=40, columns=63)
+    found = search_subsets(problem, kernel=kernel, max_features=2)
+    assert found.n_subsets == 63 + 63 * 62 // 2
+    scores = {
+        subset: np.mean((leave_one_out_margins(problem, subset) > 0) == problem.target)
+        for subset in combinations(range(63), 2)
+    }
+    best = max(scores.values())
+    assert found.sizes[1].score == best
+    assert found.sizes[1].subsets == [s for s, score in scores.items() if score == best]
