@@ -79,6 +79,7 @@ _EXTREME = ("log frequency bond valence", "log frequency polar valence")
 _CRYSTAL = ("log frequency d^-3", "log frequency bond valence", "log frequency polar valence")
 
 ELEMENT_LABELS: tuple[str, ...] = (
+    "atomic number",
     "log mass",
     *OWN_PROPERTIES,
     *(f"mean {name}" for name in SITE_LABELS),
@@ -163,6 +164,7 @@ def _element(number: int, sites: FloatArray, crystal: list[float], total: int) -
     extreme = sites[:, [_COLUMN[name] for name in _EXTREME]]
     return np.array(
         [
+            number,
             np.log(property_column("AtomicWeight")[number]),
             *own,
             *sites.mean(axis=0),
