@@ -24,7 +24,12 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeRegressor
 
+from sse_flows.descriptors.crystal.labels import PAPER_LABELS
 from sse_flows.errors import SSEError
+from sse_flows.models.band_center import training_set
+from sse_flows.models.band_center_data import TrainingCompound
+from sse_flows.models.band_center_rows import N_ELEMENT, ROW_LABELS, ElementRows
+from sse_flows.models.band_center_train import families, scores_of
 from sse_flows.models.correlation import CorrelationFilter
 from sse_flows.models.newton import Floats
 
@@ -152,8 +157,6 @@ def compare_models(
     """
     import pandas as pd
 
-    from sse_flows.models.band_center_train import scores_of
-
     chosen = models if isinstance(models, Mapping) else {m: published_model(m) for m in models}
     values, target, rows = features.to_numpy(float), np.asarray(target, float), []
     for name, estimator in chosen.items():
@@ -207,8 +210,6 @@ def learning_curve(
     """
     import pandas as pd
 
-    from sse_flows.models.band_center_train import scores_of
-
     names = np.asarray(groups)
     splitter = GroupKFold(n_folds, shuffle=True, random_state=random_state)
     rng = np.random.default_rng(random_state)
@@ -225,3 +226,40 @@ def learning_curve(
         score = scores_of(target, found).model_dump(exclude={"n_compounds"})
         rows.append({"share": share, "n_training": float(np.mean(sizes)), **score})
     return pd.DataFrame(rows)
+
+
+def compare_compounds(
+    compounds: Sequence[TrainingCompound],
+    models: Sequence[str] | Mapping[str, Any],
+    *,
+    n_folds: int = 10,
+    random_state: int = 0,
+    n_jobs: int = 1,
+) -> tuple[pd.DataFrame, dict[str, SSEError]]:
+    """`compare_models` on the 271 features of compounds, folds by composition, by family.
+
+    Returns
+    -------
+    tuple
+        The table of `compare_models`, and what went wrong with compounds left out.
+    """
+    data, failures = training_set(compounds, n_jobs=n_jobs)
+    table = compare_models(
+        paper_features(data.rows),
+        data.totals,
+        data.rows.groups(),
+        models=models,
+        masks=families(data.rows),
+        n_folds=n_folds,
+        random_state=random_state,
+    )
+    return table, failures
+
+
+def paper_features(rows: ElementRows) -> pd.DataFrame:
+    """The 271 features of Ward 2017, one crystal a row."""
+    import pandas as pd
+
+    first = np.searchsorted(rows.owners, np.arange(len(rows.ids)))
+    columns = [ROW_LABELS.index(name, N_ELEMENT) for name in PAPER_LABELS]
+    return pd.DataFrame(rows.features[first][:, columns], index=rows.ids, columns=PAPER_LABELS)

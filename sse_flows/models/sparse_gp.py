@@ -84,8 +84,8 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
     def __init__(
         self,
         n_landmarks: int = 3000,
-        n_search: int = 1500,
-        max_iter: int = 60,
+        n_search: int = 1200,
+        max_iter: int = 50,
         penalty: float = 1.0,
         random_state: int = 0,
     ):
