@@ -230,7 +230,9 @@ def save(data: Data, folder: Path, into: Path) -> None:
     compounds = merge_training([read_training(folder / KYOTO), read_training(folder / DOS)])
     trained = train_band_center(compounds, attribution=ATTRIBUTION)
     print(f"trained on everything: {time.process_time() - start:.0f} s CPU")
-    show("out of fold", trained.document.scores)
+    show("five folds by formula", trained.document.scores)
+    if list(data.all.rows.ids) == [one.compound_id for one in compounds]:
+        scored(data, "five folds, DFPT set", trained.model.out_of_fold_)
     save_band_center(trained.model, trained.document, trained.data, into)
     print(f"wrote {into}, {len(trained.data) / 1e6:.2f} MB")
 
