@@ -229,3 +229,11 @@ def test_the_model_of_the_package_gives_the_real_values(shared_data):
     data, _ = training_set(merge_training([compounds]))
     score = evaluate_band_center(pretrained()[0], data)["all"]
     assert score.r2 > 0.98  # these compounds it has seen: that files and features still agree
+
+
+def test_scores_without_spread_survive_the_file():
+    scores = scores_of(np.full(5, 3.0), np.full(5, 3.5))
+    assert np.isnan(scores.r2)
+    assert scores.mae == pytest.approx(0.5)
+    back = type(scores).model_validate_json(scores.model_dump_json())
+    assert np.isnan(back.r2)
