@@ -7,7 +7,17 @@ import sys
 
 import typer
 
-from sse_flows.cli import campaign, check, imports, init, models, retrain, screen, subsets
+from sse_flows.cli import (
+    band_center,
+    campaign,
+    check,
+    imports,
+    init,
+    models,
+    retrain,
+    screen,
+    subsets,
+)
 from sse_flows.errors import SSEError, one_line
 
 app = typer.Typer(
@@ -31,6 +41,7 @@ app.command("screen")(screen.screen)
 app.command("retrain")(retrain.retrain)
 app.command("versions")(retrain.versions)
 app.add_typer(subsets.app, name="subsets")
+app.add_typer(band_center.app, name="band-center")
 
 
 @app.callback(invoke_without_command=True)
