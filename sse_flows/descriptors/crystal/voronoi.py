@@ -138,7 +138,7 @@ def cell_faces(vector, square, side, smallest):
 
 @njit(cache=True, nogil=True)
 def site_faces(lattice, spacing, bins, position, volume, cutoff):
-    """Faces of the cell of one site: status, site, image, area, distance; and the cutoff needed.
+    """Faces of the cell of one site: status, site, image, area, distance; a cutoff for the next.
 
     The cutoff grows until it holds every neighbour that could touch the cell, which are those
     within twice the distance of its farthest corner. `volume` is the mean of a site.
@@ -157,7 +157,7 @@ def site_faces(lattice, spacing, bins, position, volume, cutoff):
                 kept = np.nonzero(areas)[0]
                 distance = np.sqrt(square[kept])
                 faces = (index[kept], take_rows(image, kept), areas[kept], distance)
-                return len(kept), *faces, cutoff
+                return len(kept), *faces, 2.2 * radius
             if 2.0 * radius < 2.0 * cutoff:
                 cutoff = max(2.04 * radius, 1.02 * cutoff)
                 continue
