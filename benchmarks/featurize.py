@@ -4,7 +4,7 @@
 
 POOL has one header line, then a JSON object per crystal with `id`, `cell` [a, b, c, α, β, γ], `sp`
 symbols and `xyz` fractional coordinates. First 30 crystals of 5 to 60 sites, evenly spread over
-sizes, are computed by both in turn in this run, and the median ratio of CPU seconds is printed;
+sizes, are computed by both in this run, and the median ratio of CPU seconds is printed;
 `--count 0` stops there. Then a larger sample is compared value by value, one process and thread
 each; matminer's values and CPU seconds are kept in the cache file, so a run that was cut off goes
 on. The relative deviation of a value is taken from the value or from the root mean square of its
@@ -124,27 +124,21 @@ def own_rows(sample: list[dict]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def report_median_ratio(pool: list[dict]) -> None:
-    """CPU of both on 30 crystals, one after the other, and the median of the ratios."""
-    slow, fast, ratios = matminer_ward(), WardFeaturizer(), []
-    for featurizer in (slow, fast):  # loads tables and compiled code
-        featurizer.featurize(structure_of(min(pool, key=lambda row: len(row["sp"]))))
-    print(
-        f"{'crystal':<14}{'sites':>6}{'matminer, s':>13}{'ours, ms':>10}{'ratio':>8}{'deviation':>11}"
-    )
-    for row in spread(pool):
-        structure = structure_of(row)
-        found = reference(slow, structure)
-        start = time.process_time()
-        ours = np.array(fast.featurize(structure))
-        spent = time.process_time() - start
+    """CPU of both on 30 crystals, each once in a row of its own, and the median of the ratios."""
+    chosen, matminer, ratios = spread(pool), matminer_ward(), []
+    ours, spent = own_rows(chosen)
+    matminer.featurize(structure_of(min(pool, key=lambda row: len(row["sp"]))))  # loads tables
+    print(f"{'crystal':<14}{'sites':>6}{'matminer, s':>13}{'ours, ms':>10}{'ratio':>8}  deviation")
+    for row, values, seconds in zip(chosen, ours, spent, strict=True):
+        found, sites = reference(matminer, structure_of(row)), len(row["sp"])
         if "error" in found:
-            print(f"matminer fails: {row['id']}, {len(structure)} sites: {found['error']}")
+            print(f"matminer fails: {row['id']}, {sites} sites: {found['error']}")
             continue
-        ratios.append(found["seconds"] / spent)
-        values = np.array(found["values"])
-        deviation = np.max(np.abs(ours - values) / np.maximum(np.abs(values), 1.0))
+        ratios.append(found["seconds"] / seconds)
+        theirs = np.array(found["values"])
+        deviation = np.max(np.abs(values - theirs) / np.maximum(np.abs(theirs), 1.0))
         print(
-            f"{row['id']:<14}{len(structure):>6}{found['seconds']:>13.2f}{1000 * spent:>10.2f}"
+            f"{row['id']:<14}{sites:>6}{found['seconds']:>13.2f}{1000 * seconds:>10.2f}"
             f"{ratios[-1]:>8.0f}{deviation:>11.0e}",
             flush=True,
         )
