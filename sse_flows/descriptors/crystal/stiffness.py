@@ -45,8 +45,6 @@ STIFFNESS_LABELS: tuple[str, ...] = (
 )
 """The features, in order."""
 
-_ELEMENTAL = ("AtomicWeight", "CovalentRadius", "Electronegativity")
-
 
 def stiffness_features(tessellation: Tessellation, numbers: IntArray) -> FloatArray:
     """Compute the features for decorations of one geometry.
@@ -74,12 +72,14 @@ def stiffness_features(tessellation: Tessellation, numbers: IntArray) -> FloatAr
             f"{batch.shape[1]} atoms cannot decorate {tessellation.n_sites} sites",
             mend="Give an atomic number for every site of the tessellation",
         )
-    properties = [property_column(name)[batch] for name in _ELEMENTAL]
+    mass = property_column("AtomicWeight")[batch]
+    radius = property_column("CovalentRadius")[batch]
+    chi = property_column("Electronegativity")[batch]
     weights = face_weights(tessellation)
     faces = (tessellation.offsets, tessellation.neighbors, weights, tessellation.distances)
     laws = _geometric_laws(tessellation.distances)
     features = np.empty((len(batch), len(STIFFNESS_LABELS)))
-    _fill(*faces, laws, tessellation.volumes, *properties, features)
+    _fill(*faces, laws, tessellation.volumes, mass, radius, chi, features)
     return features
 
 
