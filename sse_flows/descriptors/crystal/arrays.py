@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numba import njit
 
 from sse_flows.errors import SSEError
 
@@ -61,14 +63,18 @@ def read_crystal(crystal: Any) -> CrystalArrays:
 
 
 def _from_structure(structure: Structure) -> CrystalArrays:
-    if not structure.is_ordered:
-        raise SSEError(
-            f"{structure.composition.formula} has partially occupied sites",
-            mend="Order the structure first (sse_flows.structures.ordering)",
-        )
+    numbers = []
+    for site in structure:
+        species = site.species
+        if not species.num_atoms == len(species) == 1:  # site.is_ordered, which looks twice
+            raise SSEError(
+                f"{structure.composition.formula} has partially occupied sites",
+                mend="Order the structure first (sse_flows.structures.ordering)",
+            )
+        numbers.append(next(iter(species)).Z)
     return CrystalArrays(
         np.array(structure.lattice.matrix, float),
-        np.array([site.specie.Z for site in structure], np.int64),
+        np.array(numbers, np.int64),
         np.array(structure.frac_coords, float).reshape(-1, 3),
     )
 
@@ -98,18 +104,27 @@ def atomic_numbers(species: Any) -> IntArray:
     SSEError
         If a symbol is not an element.
     """
-    numbers = np.asarray(species)
+    try:  # most often symbols
+        return np.array([known_elements()[one] for one in species], np.int64)
+    except (KeyError, TypeError):
+        numbers = np.asarray(species)
     if numbers.dtype.kind == "O":
         numbers = np.array([getattr(one, "symbol", one) for one in species])
     if numbers.dtype.kind not in "US":
         return numbers.astype(np.int64)
-    from ase.data import atomic_numbers as table
-
-    known = {**table, "D": 1, "T": 1}
+    known = known_elements()
     unknown = sorted({str(one) for one in numbers.flat} - known.keys())
     if unknown:
         raise SSEError(f"unknown elements: {', '.join(unknown)}", mend="Give element symbols")
     return np.array([known[str(one)] for one in numbers.flat], np.int64).reshape(numbers.shape)
+
+
+@cache
+def known_elements() -> dict[str, int]:
+    """Atomic number by symbol."""
+    from ase.data import atomic_numbers as table
+
+    return {**table, "D": 1, "T": 1}
 
 
 def _check(crystal: CrystalArrays) -> None:
@@ -121,10 +136,21 @@ def _check(crystal: CrystalArrays) -> None:
             f"{len(positions)} positions",
             mend="Give three lattice vectors, and a species and a position for every site",
         )
-    if not (np.isfinite(lattice).all() and np.isfinite(positions).all()):
+    if not _is_finite(lattice, positions):
         raise SSEError("the cell or a position is not a finite number")
     if numbers.min() < 1 or numbers.max() > MAX_NUMBER:
         raise SSEError(f"atomic numbers {numbers.min()} to {numbers.max()} are not all elements")
-    edges = np.linalg.norm(lattice, axis=1).prod()
-    if abs(np.linalg.det(lattice)) <= 1e-9 * edges:
+    if _flatness(lattice) <= 1e-9:
         raise SSEError("the lattice vectors lie in a plane", mend="Give a cell with a volume")
+
+
+@njit(cache=True, nogil=True)
+def _is_finite(lattice, positions):
+    return np.isfinite(lattice).all() and np.isfinite(positions).all()
+
+
+@njit(cache=True, nogil=True)
+def _flatness(lattice):
+    """Volume of the cell over the product of its edges; 0 if a vector is 0."""
+    edges = np.sqrt(np.sum(lattice * lattice, axis=1)).prod()
+    return abs(np.linalg.det(lattice)) / edges if edges > 0.0 else 0.0

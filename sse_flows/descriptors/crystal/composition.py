@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from sse_flows.descriptors.crystal.arrays import FloatArray, IntArray, atomic_numbers
 from sse_flows.descriptors.crystal.charges import can_be_neutral
@@ -21,8 +22,11 @@ from sse_flows.descriptors.crystal.elements import (
 from sse_flows.descriptors.crystal.labels import COMPOSITION_LABELS, NORMS, ORBITALS
 from sse_flows.errors import SSEError
 
-BLOCK = 2_000
-"""Compositions computed at a time: what a processor holds in its cache."""
+FIRST_VALENCE = PROPERTIES.index("NsValence")
+"""Column of the s electrons; those of p, d and f follow."""
+
+ALL_VALENCE = PROPERTIES.index("NValence")
+"""Column of all valence electrons."""
 
 
 def pack_compositions(compositions: Sequence[Mapping[Any, float]]) -> tuple[IntArray, FloatArray]:
@@ -76,57 +80,69 @@ def composition_features(
     ndarray
         Shape (compositions, 145), columns as `COMPOSITION_LABELS`.
     """
-    features = np.empty((len(numbers), len(COMPOSITION_LABELS)))
-    for start in range(0, len(numbers), BLOCK):
-        rows = slice(start, start + BLOCK)
-        z, x = np.asarray(numbers[rows]), np.asarray(amounts[rows], float)
-        features[rows, :6] = _stoichiometry(z, x)
-        features[rows, 6:138] = _element_statistics(z, x)
-        features[rows, 138:142] = _valence_shares(z, x)
-        features[rows, 142] = _possible(z, x, mixed_valence)
-        features[rows, 143:145] = _ionic_characters(z, x)
+    z, x = np.ascontiguousarray(numbers, np.int64), np.ascontiguousarray(amounts, float)
+    features = np.empty((len(z), len(COMPOSITION_LABELS)))
+    _fill(z, x, property_table(), pauling_electronegativity(), features)
+    features[:, 142] = _possible(z, x, mixed_valence)
     return features
 
 
-def _stoichiometry(numbers: IntArray, amounts: FloatArray) -> FloatArray:
-    """Number of elements, and p-norms of their shares."""
-    shares = amounts / amounts.sum(axis=1, keepdims=True)
-    norms = [(shares**p).sum(axis=1) ** (1.0 / p) for p in NORMS[1:]]
-    return np.column_stack([(numbers > 0).sum(axis=1), *norms])
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(numbers, amounts, table, electronegativity, features):
+    """All features of every composition but "compound possible", which is column 142."""
+    for row in range(len(numbers)):
+        some = np.nonzero(numbers[row])[0]
+        z, x = numbers[row][some], amounts[row][some]
+        shares, out = x / x.sum(), features[row]
+        out[0] = len(z)
+        for k in range(1, len(NORMS)):
+            out[k] = np.sum(shares ** NORMS[k]) ** (1.0 / NORMS[k])
+        _element_statistics(z, x, shares, table, out[6:138])
+        _valence_shares(z, x, table, out[138:142])
+        out[143], out[144] = _ionic_characters(z, shares, electronegativity)
 
 
-def _element_statistics(numbers: IntArray, amounts: FloatArray) -> FloatArray:
-    """Six statistics of each of the 22 properties, shape (compositions, 132)."""
-    present = (numbers > 0)[:, :, None]
-    weights = (amounts / amounts.sum(axis=1, keepdims=True))[:, :, None]
-    values = property_table()[numbers]
-    low = np.where(present, values, np.inf).min(axis=1)
-    high = np.where(present, values, -np.inf).max(axis=1)
-    mean = (weights * values).sum(axis=1)
-    deviation = (weights * np.abs(values - mean[:, None])).sum(axis=1)
-    # the smallest value among the elements of which there is most
-    most = np.isclose(amounts, amounts.max(axis=1, keepdims=True))[:, :, None] & present
-    mode = np.where(most, values, np.inf).min(axis=1)
-    statistics = np.stack([low, high, high - low, mean, deviation, mode], axis=2)
-    return statistics.reshape(len(numbers), -1)
+@njit(cache=True, nogil=True)
+def _element_statistics(numbers, amounts, shares, table, out):
+    """Six statistics of each of the 22 properties."""
+    most = amounts.max() * (1.0 - 1e-5) - 1e-8  # as much as the most, but for rounding
+    for p in range(table.shape[1]):
+        low, high, mean, deviation, mode = np.inf, -np.inf, 0.0, 0.0, np.inf
+        for k in range(len(numbers)):
+            value = table[numbers[k], p]
+            low, high = min(low, value), max(high, value)
+            mean += shares[k] * value
+            if amounts[k] >= most:  # the smallest value among the elements of which there is most
+                mode = min(mode, value)
+        for k in range(len(numbers)):
+            deviation += shares[k] * abs(table[numbers[k], p] - mean)
+        out[6 * p], out[6 * p + 1], out[6 * p + 2] = low, high, high - low
+        out[6 * p + 3], out[6 * p + 4], out[6 * p + 5] = mean, deviation, mode
 
 
-def _valence_shares(numbers: IntArray, amounts: FloatArray) -> FloatArray:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _valence_shares(numbers, amounts, table, out):
     """Share of s, p, d and f electrons in the valence electrons."""
-    electrons = np.einsum("ce,cep->cp", amounts, property_table()[numbers])
-    shells = [PROPERTIES.index(f"N{orbital}Valence") for orbital in ORBITALS]
-    return electrons[:, shells] / electrons[:, [PROPERTIES.index("NValence")]]
+    electrons = 0.0
+    out[:] = 0.0
+    for k in range(len(numbers)):
+        electrons += amounts[k] * table[numbers[k], ALL_VALENCE]
+        for orbital in range(len(ORBITALS)):
+            out[orbital] += amounts[k] * table[numbers[k], FIRST_VALENCE + orbital]
+    out /= electrons
 
 
-def _ionic_characters(numbers: IntArray, amounts: FloatArray) -> FloatArray:
+@njit(cache=True, nogil=True)
+def _ionic_characters(numbers, shares, electronegativity):
     """Largest and mean 1 - exp(-Δχ²/4) over pairs of elements (Pauling)."""
-    shares = amounts / amounts.sum(axis=1, keepdims=True)
-    electronegativity = pauling_electronegativity()[numbers]
-    apart = electronegativity[:, :, None] - electronegativity[:, None, :]
-    both = (numbers[:, :, None] > 0) & (numbers[:, None, :] > 0)
-    character = np.where(both, 1.0 - np.exp(-0.25 * apart**2), 0.0)
-    mean = 0.5 * np.einsum("ci,cj,cij->c", shares, shares, character)
-    return np.column_stack([character.max(axis=(1, 2)), mean])
+    largest, mean = 0.0, 0.0
+    for i in range(len(numbers)):
+        for j in range(i):
+            apart = electronegativity[numbers[i]] - electronegativity[numbers[j]]
+            character = 1.0 - np.exp(-0.25 * apart**2)
+            largest = max(largest, character)
+            mean += shares[i] * shares[j] * character
+    return largest, mean
 
 
 def _possible(numbers: IntArray, amounts: FloatArray, mixed_valence: bool) -> list[bool]:

@@ -15,11 +15,7 @@ from numba import njit
 
 from sse_flows.descriptors.crystal.arrays import MAX_NUMBER, FloatArray, IntArray
 from sse_flows.descriptors.crystal.elements import property_table
-from sse_flows.descriptors.crystal.geometry import (
-    coordination_features,
-    heterogeneity_features,
-    packing_features,
-)
+from sse_flows.descriptors.crystal.geometry import geometry_features
 from sse_flows.descriptors.crystal.labels import STRUCTURE_LABELS
 from sse_flows.descriptors.crystal.shells import Ordering, shell_weights
 from sse_flows.descriptors.crystal.tessellation import Tessellation
@@ -74,10 +70,12 @@ def find_slots(numbers: IntArray) -> Slots:
     if batch.size == 0 or batch.min() < 1 or batch.max() > MAX_NUMBER:
         raise SSEError(f"atomic numbers must be 1 to {MAX_NUMBER}, for one site or more")
     if len(batch) == 1:
-        kinds, of_site = np.unique(batch[0], return_inverse=True)
-        kinds = kinds[None, :]
-    else:
-        kinds, of_site = np.unique(batch, axis=1, return_inverse=True)
+        present = np.bincount(batch[0], minlength=MAX_NUMBER + 1)
+        kinds = present.nonzero()[0]
+        slot = np.zeros(MAX_NUMBER + 1, np.int64)
+        slot[kinds] = np.arange(len(kinds))
+        return Slots(slot[batch[0]], kinds[None], present[kinds])
+    kinds, of_site = np.unique(batch, axis=1, return_inverse=True)
     return Slots(of_site.ravel(), np.ascontiguousarray(kinds), np.bincount(of_site.ravel()))
 
 
@@ -120,10 +118,12 @@ def slot_features(
     shells = shell_weights(tessellation, slots.of_site, ordering=ordering)
     around = shells[0] / shells[0].sum(axis=1, keepdims=True)
     features = np.empty((len(slots.numbers), len(STRUCTURE_LABELS)))
-    features[:, :5] = coordination_features(tessellation)
-    features[:, 5:14] = heterogeneity_features(tessellation)
+    geometry = geometry_features(
+        tessellation.offsets, tessellation.areas, tessellation.distances, tessellation.volumes
+    )
+    features[:, :14] = geometry[:14]
     features[:, 14:17] = _ordering_parameters(shells, slots)
-    features[:, 17:18] = packing_features(tessellation)
+    features[:, 17] = geometry[14]
     _local_differences(
         slots.numbers, property_table(), *_site_classes(around, slots), features[:, 18:]
     )
@@ -140,16 +140,26 @@ def _ordering_parameters(shells: FloatArray, slots: Slots) -> FloatArray:
     return values[which.ravel()]
 
 
-def _ordering_of(shells: FloatArray, sizes: IntArray, pattern: IntArray) -> FloatArray:
-    """The three parameters where slots with the same number in `pattern` carry one element."""
-    leading, group = np.unique(pattern, return_inverse=True)
-    if len(leading) == 1:
-        return np.zeros(3)
-    member = np.eye(len(leading))[group.ravel()]
-    shares = sizes @ member / sizes.sum()
-    found = shells @ member
-    found /= found.sum(axis=2, keepdims=True)
-    return np.abs(1.0 - found / shares).mean(axis=(1, 2))
+@njit(cache=True, nogil=True)
+def _ordering_of(shells, sizes, pattern):
+    """The three parameters where slots with the same first slot in `pattern` carry one element."""
+    n_sites, n_slots = shells.shape[1], shells.shape[2]
+    parameters, shares, found = np.zeros(3), np.zeros(n_slots), np.empty(n_slots)
+    for s in range(n_slots):
+        shares[pattern[s]] += sizes[s] / n_sites
+    elements = np.count_nonzero(shares)
+    if elements == 1:
+        return parameters
+    for shell in range(3):
+        for i in range(n_sites):
+            found[:] = 0.0
+            for s in range(n_slots):
+                found[pattern[s]] += shells[shell, i, s]
+            total = found.sum()
+            for s in range(n_slots):
+                if shares[s] > 0.0:
+                    parameters[shell] += abs(1.0 - found[s] / total / shares[s])
+    return parameters / (n_sites * elements)
 
 
 def _site_classes(around: FloatArray, slots: Slots) -> tuple[FloatArray, IntArray, FloatArray]:

@@ -227,6 +227,8 @@ class WardFeaturizer(CrystalFeaturizer):
         if ordering not in ORDERINGS:
             raise SSEError(f"{ordering=} is not one of {ORDERINGS}")
         self.features = tuple(features)
+        chosen = [WARD_LABELS.index(name) for name in self.features]
+        self._columns: list[int] | None = None if self.features == WARD_LABELS else chosen
         self.ordering: Ordering = ordering
         self.mixed_valence = mixed_valence
 
@@ -235,9 +237,7 @@ class WardFeaturizer(CrystalFeaturizer):
         every = decorate(
             tessellation, numbers, ordering=self.ordering, mixed_valence=self.mixed_valence
         )
-        if self.features == WARD_LABELS:
-            return every
-        return every[:, [WARD_LABELS.index(name) for name in self.features]]
+        return every if self._columns is None else every[:, self._columns]
 
     def feature_labels(self) -> list[str]:
         """Names of the features, as matminer writes them."""

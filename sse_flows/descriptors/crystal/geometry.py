@@ -26,38 +26,41 @@ def five_statistics(values: FloatArray) -> FloatArray:
     return np.array([low, high, high - low, mean, np.abs(values - mean).mean()])
 
 
-def coordination_numbers(tessellation: Tessellation) -> FloatArray:
-    """Effective coordination number of each site, (Σw)² / Σw² over its faces, shape (sites,)."""
-    weights, starts = face_weights(tessellation), tessellation.offsets[:-1]
-    return np.add.reduceat(weights, starts) ** 2 / np.add.reduceat(weights**2, starts)
+@njit(cache=True, nogil=True)
+def geometry_features(offsets, areas, distances, volumes):
+    """Coordination (5 features), heterogeneity (9) and packing (1), in one pass over the faces.
 
+    Parameters
+    ----------
+    offsets, areas, distances, volumes
+        Of a `Tessellation`.
 
-def coordination_features(tessellation: Tessellation) -> FloatArray:
-    """The 5 statistics of the effective coordination number."""
-    return five_statistics(coordination_numbers(tessellation))
-
-
-def heterogeneity_features(tessellation: Tessellation) -> FloatArray:
-    """Variation of bond lengths between and within sites and of cell volumes: 9 features."""
-    weights, starts = face_weights(tessellation), tessellation.offsets[:-1]
-    total = np.add.reduceat(weights, starts)
-    bond = np.add.reduceat(weights * tessellation.distances, starts) / total
-    deviation = weights * np.abs(tessellation.distances - bond[tessellation.centers])
-    variation = np.add.reduceat(deviation, starts) / total / bond
-    relative = bond / bond.mean()
-    size = tessellation.volumes / tessellation.volumes.mean()
-    return np.array(
-        [
-            np.abs(relative - 1.0).mean(),
-            relative.max(),
-            relative.min(),
-            *five_statistics(variation),
-            np.abs(size - 1.0).mean(),
-        ]
-    )
-
-
-def packing_features(tessellation: Tessellation) -> FloatArray:
-    """Share of the volume within the largest spheres that fit into the cells: 1 feature."""
-    radius = 0.5 * np.minimum.reduceat(tessellation.distances, tessellation.offsets[:-1])
-    return np.array([4.0 / 3.0 * np.pi * np.sum(radius**3) / tessellation.volumes.sum()])
+    Returns
+    -------
+    ndarray
+        Shape (15,): the five statistics over sites of (Σw)² / Σw²; of mean bond lengths Σwd/Σw
+        over their mean the mean absolute deviation from 1, the maximum and the minimum; the five
+        statistics of the variation of bond lengths within a site; the mean absolute deviation of
+        relative cell volumes; and the share of the volume within the largest spheres that fit
+        into the cells.
+    """
+    n = len(volumes)
+    coordination, bond, variation = np.empty(n), np.empty(n), np.empty(n)
+    spheres = 0.0
+    for i in range(n):
+        faces = slice(offsets[i], offsets[i + 1])
+        d, w = distances[faces], areas[faces] / areas[faces].max()
+        total = w.sum()
+        coordination[i] = total**2 / (w * w).sum()
+        bond[i] = (w * d).sum() / total
+        variation[i] = (w * np.abs(d - bond[i])).sum() / total / bond[i]
+        spheres += 4.0 / 3.0 * np.pi * (0.5 * d.min()) ** 3
+    relative, size = bond / bond.mean(), volumes / volumes.mean()
+    features = np.empty(15)
+    features[:5] = five_statistics(coordination)
+    features[5] = np.abs(relative - 1.0).mean()
+    features[6], features[7] = relative.max(), relative.min()
+    features[8:13] = five_statistics(variation)
+    features[13] = np.abs(size - 1.0).mean()
+    features[14] = spheres / volumes.sum()
+    return features

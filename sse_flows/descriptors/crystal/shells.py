@@ -21,7 +21,6 @@ import numpy as np
 from numba import njit
 
 from sse_flows.descriptors.crystal.arrays import FloatArray, IntArray
-from sse_flows.descriptors.crystal.geometry import face_weights
 from sse_flows.descriptors.crystal.tessellation import Tessellation
 from sse_flows.errors import SSEError
 
@@ -53,15 +52,12 @@ def shell_weights(
     SSEError
         If `ordering` is not one of the two.
     """
-    faces = (tessellation.offsets, tessellation.neighbors, tessellation.images)
     kinds, count = np.ascontiguousarray(labels, np.int64), int(labels.max()) + 1
+    crystal = tessellation.offsets, tessellation.neighbors, tessellation.images, tessellation.areas
     if ordering == "magpie":
-        return _magpie_shells(*faces, tessellation.areas, kinds, count)
+        return _magpie_shells(*crystal, kinds, count)
     if ordering == "matminer":
-        weights = face_weights(tessellation)
-        largest = np.maximum.reduceat(tessellation.areas, tessellation.offsets[:-1])
-        back = tessellation.areas / largest[tessellation.neighbors]
-        return _matminer_shells(*faces, weights, back, kinds, count)
+        return _matminer_shells(*crystal, kinds, count)
     raise SSEError(f"{ordering=} is not one of {ORDERINGS}")
 
 
@@ -76,58 +72,78 @@ def _first_shell(offsets, neighbors, weights, labels, count):
 
 
 @njit(cache=True, nogil=True)
-def _find(offsets, neighbors, images, i, site, a, b, c):
+def _image_codes(images):
+    """One number for each translation; that of a sum of translations is the sum of theirs."""
+    codes = np.empty(len(images), np.int64)
+    for f in range(len(images)):
+        codes[f] = (images[f, 0] * 65_536 + images[f, 1]) * 65_536 + images[f, 2]
+    return codes
+
+
+@njit(cache=True, nogil=True)
+def _find(offsets, neighbors, codes, i, site, code):
     """The face of site i towards a site in an image; -1 if there is none."""
     for f in range(offsets[i], offsets[i + 1]):
-        if neighbors[f] == site and images[f, 0] == a and images[f, 1] == b and images[f, 2] == c:
+        if codes[f] == code and neighbors[f] == site:
             return f
     return -1
 
 
 @njit(cache=True, nogil=True)
-def _returns(offsets, neighbors, images, weights, back):
+def _add(target, factor, row):
+    """Add a multiple of a row; without the temporary arrays of ``+=``."""
+    for k in range(len(row)):
+        target[k] += factor * row[k]
+
+
+@njit(cache=True, nogil=True)
+def _returns(offsets, neighbors, codes, weights, back):
     """Summed weight of the walks of two and of three steps that end where they began."""
     n = len(offsets) - 1
     two, three = np.zeros(n), np.zeros(n)
     for i in range(n):
         for f in range(offsets[i], offsets[i + 1]):
-            j, t = neighbors[f], images[f]
+            j = neighbors[f]
             two[i] += weights[f] * back[f]
             for e in range(offsets[j], offsets[j + 1]):
-                s = images[e]
-                a, b, c = t[0] + s[0], t[1] + s[1], t[2] + s[2]
-                last = _find(offsets, neighbors, images, i, neighbors[e], a, b, c)
+                last = _find(offsets, neighbors, codes, i, neighbors[e], codes[f] + codes[e])
                 if last >= 0:
                     three[i] += weights[f] * weights[e] * back[last]
     return two, three
 
 
 @njit(cache=True, nogil=True)
-def _matminer_shells(offsets, neighbors, images, weights, back, labels, count):
+def _matminer_shells(offsets, neighbors, images, areas, labels, count):
     n = len(labels)
+    weights, back = areas.copy(), areas.copy()  # over the largest of the one cell and the other
+    for i in range(n):
+        weights[offsets[i] : offsets[i + 1]] /= areas[offsets[i] : offsets[i + 1]].max()
+    for f in range(len(areas)):
+        j = neighbors[f]
+        back[f] = areas[f] * weights[offsets[j]] / areas[offsets[j]]
     shells = np.zeros((3, n, count))
     shells[0] = _first_shell(offsets, neighbors, weights, labels, count)
-    two, three = _returns(offsets, neighbors, images, weights, back)
+    two, three = _returns(offsets, neighbors, _image_codes(images), weights, back)
     every = np.zeros((n, count))  # all walks of two steps
     for i in range(n):
         for f in range(offsets[i], offsets[i + 1]):
-            every[i] += weights[f] * shells[0, neighbors[f]]
+            _add(every[i], weights[f], shells[0, neighbors[f]])
         shells[1, i] = every[i]
         shells[1, i, labels[i]] -= two[i]
     for i in range(n):
         for f in range(offsets[i], offsets[i + 1]):
             j = neighbors[f]
-            shells[2, i] += weights[f] * every[j]
+            _add(shells[2, i], weights[f], every[j])
             # i-j-x-j with x not i, whose walks the next line takes away
             shells[2, i, labels[j]] += weights[f] * (weights[f] * back[f] - two[j])
-        shells[2, i] -= two[i] * shells[0, i]  # i-x-i-y
+        _add(shells[2, i], -two[i], shells[0, i])  # i-x-i-y
         shells[2, i, labels[i]] -= three[i]
     return shells
 
 
 @njit(cache=True, nogil=True)
 def _magpie_shells(offsets, neighbors, images, areas, labels, count):
-    n = len(labels)
+    n, codes = len(labels), _image_codes(images)
     shells = np.zeros((3, n, count))
     first = _first_shell(offsets, neighbors, areas, labels, count)
     total = np.zeros(n)
@@ -136,19 +152,18 @@ def _magpie_shells(offsets, neighbors, images, areas, labels, count):
         shells[0, i] = first[i] / total[i]
     for i in range(n):
         for f in range(offsets[i], offsets[i + 1]):
-            j, t = neighbors[f], images[f]
+            j = neighbors[f]
             step = areas[f] / total[i] / (total[j] - areas[f])  # the face is as large from j
-            shells[1, i] += step * first[j]
+            _add(shells[1, i], step, first[j])
             shells[1, i, labels[i]] -= step * areas[f]
             for e in range(offsets[j], offsets[j + 1]):
-                k, s = neighbors[e], images[e]
-                a, b, c = t[0] + s[0], t[1] + s[1], t[2] + s[2]
-                if k == i and a == 0 and b == 0 and c == 0:
+                k, code = neighbors[e], codes[f] + codes[e]
+                if k == i and code == 0:
                     continue
-                home = _find(offsets, neighbors, images, i, k, a, b, c)
+                home = _find(offsets, neighbors, codes, i, k, code)
                 closing = areas[home] if home >= 0 else 0.0
                 part = step * areas[e] / (total[k] - areas[e] - closing)
-                shells[2, i] += part * first[k]
+                _add(shells[2, i], part, first[k])
                 shells[2, i, labels[j]] -= part * areas[e]
                 shells[2, i, labels[i]] -= part * closing
     return shells

@@ -9,9 +9,8 @@ are one, so the frequencies are relative, in units of the square root of κ per 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
+from numba import njit
 
 from sse_flows.descriptors.crystal.arrays import FloatArray, IntArray
 from sse_flows.descriptors.crystal.elements import property_column
@@ -47,16 +46,6 @@ STIFFNESS_LABELS: tuple[str, ...] = (
 """The features, in order."""
 
 
-class _Bonds(NamedTuple):
-    """Per face: both sites, weight, distance, and where its cell's faces begin."""
-
-    centers: IntArray
-    neighbors: IntArray
-    weights: FloatArray
-    distances: FloatArray
-    starts: IntArray
-
-
 def stiffness_features(tessellation: Tessellation, numbers: IntArray) -> FloatArray:
     """Compute the features for decorations of one geometry.
 
@@ -83,70 +72,83 @@ def stiffness_features(tessellation: Tessellation, numbers: IntArray) -> FloatAr
             f"{batch.shape[1]} atoms cannot decorate {tessellation.n_sites} sites",
             mend="Give an atomic number for every site of the tessellation",
         )
-    bonds = _Bonds(
-        tessellation.centers,
-        tessellation.neighbors,
-        face_weights(tessellation),
-        tessellation.distances,
-        tessellation.offsets[:-1],
-    )
-    return np.array([_features(tessellation, bonds, row) for row in batch])
+    mass = property_column("AtomicWeight")[batch]
+    radius = property_column("CovalentRadius")[batch]
+    chi = property_column("Electronegativity")[batch]
+    weights = face_weights(tessellation)
+    faces = (tessellation.offsets, tessellation.neighbors, weights, tessellation.distances)
+    laws = _geometric_laws(tessellation.distances)
+    features = np.empty((len(batch), len(STIFFNESS_LABELS)))
+    _fill(*faces, laws, tessellation.volumes, mass, radius, chi, features)
+    return features
 
 
-def _features(tessellation: Tessellation, bonds: _Bonds, numbers: IntArray) -> FloatArray:
-    """The features of one decoration."""
-    mass = property_column("AtomicWeight")[numbers]
-    radius = property_column("CovalentRadius")[numbers] / 100.0  # pm
-    electronegativity = property_column("Electronegativity")[numbers]
-    own, other = bonds.centers, bonds.neighbors
-    covalent = radius[own] + radius[other]
-    polarity = np.abs(electronegativity[own] - electronegativity[other])
-    stiffness = bonds.weights * _stiffness(bonds.distances, covalent, polarity)
-    einstein = _sums(stiffness, bonds) / mass
-    bond_square = stiffness * (1.0 / mass[own] + 1.0 / mass[other])
-    stiffest = np.maximum.reduceat(bond_square, bonds.starts, axis=1)
-    sites = np.vstack(
-        [
-            np.sqrt(einstein),
-            np.sqrt(stiffest),
-            mass,
-            tessellation.volumes,
-            np.minimum.reduceat(bonds.distances, bonds.starts),
-            np.minimum.reduceat(bonds.distances / covalent, bonds.starts),
-            _sums(bonds.weights * polarity, bonds) / _sums(bonds.weights, bonds),
-        ]
-    )
-    return np.concatenate(
-        [
-            _statistics(sites),
-            np.sqrt(einstein.mean(axis=1)),
-            np.sqrt(bond_square.sum(axis=1) / bonds.weights.sum()),
-            [mass.sum() / tessellation.volumes.sum()],
-        ]
-    )
+def _geometric_laws(distances: FloatArray) -> FloatArray:
+    """What distances alone say of κ: d^-3, d^-4, d^-6 and exp(-d/b), shape (faces, 4)."""
+    powers = [distances**-3.0, distances**-4.0, distances**-6.0]
+    return np.column_stack([*powers, np.exp(-distances / SOFTNESS)])
 
 
-def _stiffness(distance: FloatArray, covalent: FloatArray, polarity: FloatArray) -> FloatArray:
-    """κ of every face by each law, shape (laws, faces)."""
-    fourth = distance**-4.0
-    return np.array(
-        [
-            distance**-3.0,
-            fourth,
-            distance**-6.0,
-            np.exp((covalent - distance) / SOFTNESS),
-            (1.0 + polarity**2) * fourth,
-        ]
-    )
+@njit(cache=True, nogil=True)
+def _fill(offsets, neighbors, weights, distances, laws, volumes, mass, radius, chi, features):
+    """Features of every decoration; mass, radius (pm) and chi of shape (decorations, sites)."""
+    n = len(volumes)
+    for row in range(len(features)):
+        covalent = radius[row] / 100.0
+        sites, square, bond = _site_quantities(
+            offsets, neighbors, weights, distances, laws, mass[row], covalent, chi[row]
+        )
+        sites[10], sites[11] = mass[row], volumes
+        out = features[row]
+        for q in range(len(sites)):
+            _statistics(sites[q], out[4 * q : 4 * q + 4])
+        end = 4 * len(sites)
+        out[end : end + 5] = np.sqrt(square / n)
+        out[end + 5 : end + 10] = np.sqrt(bond / weights.sum())
+        out[end + 10] = mass[row].sum() / volumes.sum()
 
 
-def _sums(values: FloatArray, bonds: _Bonds) -> FloatArray:
-    """Sums over the faces of each site, along the last axis."""
-    summed: np.ndarray[Any, Any] = np.add.reduceat(values, bonds.starts, axis=-1)
-    return summed
+@njit(cache=True, nogil=True)
+def _site_quantities(offsets, neighbors, weights, distances, laws, mass, radius, chi):
+    """Quantities of each site but mass and volume, and sums of squared frequencies by law.
+
+    Returns
+    -------
+    tuple
+        Shape (quantities, sites); squared Einstein frequencies summed over sites (laws,); and
+        squared bond frequencies, with their weights, summed over faces (laws,).
+    """
+    sites = np.zeros((15, len(mass)))
+    square, bond, kappa = np.zeros(5), np.zeros(5), np.empty(5)
+    stretch = np.exp(radius / SOFTNESS)  # exp of a sum is a product: no exp for every bond
+    for i in range(len(mass)):
+        total, apart = 0.0, 0.0
+        sites[12, i] = sites[13, i] = np.inf
+        for f in range(offsets[i], offsets[i + 1]):
+            j, w = neighbors[f], weights[f]
+            polarity = abs(chi[i] - chi[j])
+            kappa[0], kappa[1], kappa[2] = laws[f, 0], laws[f, 1], laws[f, 2]
+            kappa[3] = stretch[i] * stretch[j] * laws[f, 3]
+            kappa[4] = (1.0 + polarity * polarity) * laws[f, 1]
+            inverse_mass = 1.0 / mass[i] + 1.0 / mass[j]
+            for law in range(5):
+                strength = w * kappa[law]
+                sites[law, i] += strength / mass[i]
+                bond[law] += strength * inverse_mass
+                sites[5 + law, i] = max(sites[5 + law, i], strength * inverse_mass)
+            sites[12, i] = min(sites[12, i], distances[f])
+            sites[13, i] = min(sites[13, i], distances[f] / (radius[i] + radius[j]))
+            total += w
+            apart += w * polarity
+        square += sites[:5, i]
+        sites[:10, i] = np.sqrt(sites[:10, i])
+        sites[14, i] = apart / total
+    return sites, square, bond
 
 
-def _statistics(sites: FloatArray) -> FloatArray:
-    """Mean, maximum, minimum and standard deviation over sites, quantity by quantity."""
-    columns = [sites.mean(axis=1), sites.max(axis=1), sites.min(axis=1), sites.std(axis=1)]
-    return np.column_stack(columns).ravel()
+@njit(cache=True, nogil=True)
+def _statistics(values, out):
+    """Mean, maximum, minimum and standard deviation over sites."""
+    mean = values.mean()
+    out[0], out[1], out[2] = mean, values.max(), values.min()
+    out[3] = np.sqrt(np.mean((values - mean) ** 2))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sse_flows.descriptors.crystal import voronoi
+from sse_flows.descriptors.crystal import neighbors, voronoi
 from sse_flows.descriptors.crystal.arrays import FloatArray, IntArray
 from sse_flows.errors import SSEError
 
@@ -79,30 +79,23 @@ def tessellate(lattice: FloatArray, positions: FloatArray) -> Tessellation:
         of neighbours within the radius of its cell), or the cells do not fill the crystal.
     """
     lattice = np.ascontiguousarray(lattice, float)
-    change = voronoi.reduce_lattice(lattice)
-    moved = np.asarray(positions, float) @ np.linalg.inv(change)
-    home = np.floor(moved)
-    status, site, offsets, neighbors, images, areas, distances = voronoi.all_faces(
-        change @ lattice, np.ascontiguousarray(moved - home)
+    status, site, offsets, across, images, areas, distances, volumes = voronoi.all_faces(
+        lattice, np.ascontiguousarray(positions, float)
     )
     if status < 0:
         raise _no_tessellation(status, site)
-    centers = np.repeat(np.arange(len(moved)), np.diff(offsets))
-    back = (images - home[neighbors] + home[centers]) @ change
-    volumes = np.add.reduceat(areas * distances / 6.0, offsets[:-1])
     _check_volume(volumes.sum(), abs(np.linalg.det(lattice)))
-    whole = np.rint(back).astype(np.int64)
-    return Tessellation(offsets, neighbors, whole, areas, distances, volumes)
+    return Tessellation(offsets, across, images, areas, distances, volumes)
 
 
 def _no_tessellation(status: int, site: int) -> SSEError:
-    if status == voronoi.TOO_CLOSE:
+    if status == neighbors.TOO_CLOSE:
         return SSEError(
-            f"site {site + 1} is at the place of another (nearer than {voronoi.SAME_PLACE} Å)",
+            f"site {site + 1} is at the place of another (nearer than {neighbors.SAME_PLACE} Å)",
             mend="Remove duplicate sites",
         )
     return SSEError(
-        f"the cell of site {site + 1} would need more than {voronoi.MAX_NEIGHBORS} neighbours",
+        f"the cell of site {site + 1} would need more than {neighbors.MAX_NEIGHBORS} neighbours",
         mend="Give a crystal without a wide vacuum",
     )
 

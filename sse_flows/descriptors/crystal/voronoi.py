@@ -11,142 +11,28 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from sse_flows.descriptors.crystal.neighbors import (
+    MAX_NEIGHBORS,
+    neighbors_within,
+    reduce_lattice,
+    sort_into_bins,
+    take_rows,
+)
+
 MAX_CORNERS = 128
 """Room for the corners of one face while it is clipped."""
 
-OUT_OF_MEMORY = -1
-"""Status: more neighbours are needed than `MAX_NEIGHBORS`."""
-
-TOO_CLOSE = -2
-"""Status: two sites are at the same place."""
-
-MAX_NEIGHBORS = 60_000
-"""Neighbours one site may have within the radius that encloses its cell."""
-
-SAME_PLACE = 1e-2
-"""Sites nearer than this, Å, are taken for one."""
-
 
 @njit(cache=True, nogil=True)
-def reduce_lattice(lattice):
-    """Unimodular integer matrix M that makes the rows of M @ lattice short, shape (3, 3).
-
-    Each vector is shortened by the others, and by the sum of the others, until none gets shorter.
-    """
-    matrix = np.eye(3)
-    shortened = True
-    while shortened:
-        shortened = False
-        for i in range(3):
-            for sign in (0.0, 1.0, -1.0):
-                for j in range(3):
-                    if i == j:
-                        continue
-                    step = matrix[j] + sign * matrix[3 - i - j]
-                    vector, other = matrix[i] @ lattice, step @ lattice
-                    count = np.round(np.sum(vector * other) / np.sum(other * other))
-                    new = vector - count * other
-                    if np.sum(new * new) < (1.0 - 1e-9) * np.sum(vector * vector):
-                        matrix[i] -= count * step
-                        shortened = True
-    return matrix
-
-
-@njit(cache=True, nogil=True)
-def _search(lattice, spacing, positions, center, cutoff, index, image, vector, square):
-    """Fill in the periodic neighbours of a site within a cutoff; their number, or `TOO_CLOSE`.
-
-    Counts on where the arrays are full. `spacing` is one over the distances of lattice planes.
-    """
-    capacity = len(index)
-    limit = cutoff * spacing + 1e-9
-    reach = np.floor(limit + 0.5).astype(np.int64)
-    count = 0
-    for j in range(len(positions)):
-        u0 = positions[j, 0] - positions[center, 0]
-        v0 = positions[j, 1] - positions[center, 1]
-        w0 = positions[j, 2] - positions[center, 2]
-        home = (np.floor(u0 + 0.5), np.floor(v0 + 0.5), np.floor(w0 + 0.5))
-        for a in range(-reach[0], reach[0] + 1):
-            u = u0 - home[0] + a
-            if abs(u) > limit[0]:
-                continue
-            for b in range(-reach[1], reach[1] + 1):
-                v = v0 - home[1] + b
-                if abs(v) > limit[1]:
-                    continue
-                for c in range(-reach[2], reach[2] + 1):
-                    w = w0 - home[2] + c
-                    if abs(w) > limit[2]:
-                        continue
-                    x = u * lattice[0, 0] + v * lattice[1, 0] + w * lattice[2, 0]
-                    y = u * lattice[0, 1] + v * lattice[1, 1] + w * lattice[2, 1]
-                    z = u * lattice[0, 2] + v * lattice[1, 2] + w * lattice[2, 2]
-                    r2 = x * x + y * y + z * z
-                    itself = j == center and a == 0 and b == 0 and c == 0
-                    if r2 >= cutoff * cutoff or itself:
-                        continue
-                    if r2 < SAME_PLACE * SAME_PLACE:
-                        return TOO_CLOSE
-                    if count < capacity:
-                        index[count] = j
-                        image[count, 0] = a - home[0]
-                        image[count, 1] = b - home[1]
-                        image[count, 2] = c - home[2]
-                        vector[count, 0] = x
-                        vector[count, 1] = y
-                        vector[count, 2] = z
-                        square[count] = r2
-                    count += 1
-    return count
-
-
-@njit(cache=True, nogil=True)
-def neighbors_within(lattice, spacing, positions, center, cutoff, expected):
-    """Periodic neighbours of a site, nearest first.
-
-    Returns
-    -------
-    tuple
-        Status (their number, or below 0), site, image of that site, vector to it and its
-        squared length.
-    """
-    size = expected
-    while True:
-        index = np.empty(size, np.int64)
-        image = np.empty((size, 3), np.int64)
-        vector = np.empty((size, 3))
-        square = np.empty(size)
-        count = _search(lattice, spacing, positions, center, cutoff, index, image, vector, square)
-        if count > MAX_NEIGHBORS:
-            count = OUT_OF_MEMORY
-        if count <= size:
-            break
-        size = count
-    order = np.argsort(square[: max(count, 0)])
-    return count, index[order], _rows(image, order), _rows(vector, order), square[order]
-
-
-@njit(cache=True, nogil=True)
-def _rows(table, order):
-    """Rows of a table of three columns in an order; faster here than fancy indexing."""
-    rows = np.empty((len(order), 3), table.dtype)
-    for k in range(len(order)):
-        rows[k, 0] = table[order[k], 0]
-        rows[k, 1] = table[order[k], 1]
-        rows[k, 2] = table[order[k], 2]
-    return rows
-
-
-@njit(cache=True, nogil=True)
-def _plane_axes(normal):
-    """Two unit vectors that span the plane of a unit normal."""
-    if abs(normal[0]) < 0.6:
-        first = np.array([0.0, normal[2], -normal[1]])
+def _plane_axes(x, y, z):
+    """Two unit vectors that span the plane of a unit normal; plain numbers, as arrays cost more."""
+    if abs(x) < 0.6:
+        length = np.sqrt(y * y + z * z)
+        a, b, c = 0.0, z / length, -y / length
     else:
-        first = np.array([-normal[2], 0.0, normal[0]])
-    first /= np.sqrt(np.sum(first * first))
-    return first, np.cross(normal, first)
+        length = np.sqrt(x * x + z * z)
+        a, b, c = -z / length, 0.0, x / length
+    return a, b, c, y * c - z * b, z * a - x * c, x * b - y * a
 
 
 @njit(cache=True, nogil=True)
@@ -202,30 +88,31 @@ def _farthest(corners, count):
 def _face(vector, square, face, side, corners, scratch):
     """Area of one face and the squared distance of its farthest corner from the site."""
     distance = np.sqrt(square[face])
-    normal = vector[face] / distance
-    first, second = _plane_axes(normal)
+    n0, n1, n2 = vector[face, 0] / distance, vector[face, 1] / distance, vector[face, 2] / distance
+    a0, a1, a2, b0, b1, b2 = _plane_axes(n0, n1, n2)
     height = 0.5 * distance
     corners[0, 0], corners[0, 1] = -side, -side
     corners[1, 0], corners[1, 1] = side, -side
     corners[2, 0], corners[2, 1] = side, side
     corners[3, 0], corners[3, 1] = -side, side
     count = 4
-    far = 2.0 * side * side + height * height
+    far = 2.0 * side * side  # of a corner from the middle of the plane, squared
     for k in range(len(square)):
-        if 0.25 * square[k] > far:  # this plane, and all after it, pass beyond every corner
+        if 0.25 * square[k] > far + height * height:  # this plane and all after it pass beyond
             break
         if k == face:
             continue
         x, y, z = vector[k, 0], vector[k, 1], vector[k, 2]
-        a = first[0] * x + first[1] * y + first[2] * z
-        b = second[0] * x + second[1] * y + second[2] * z
-        limit = 0.5 * square[k] - height * (normal[0] * x + normal[1] * y + normal[2] * z)
+        limit = 0.5 * square[k] - height * (n0 * x + n1 * y + n2 * z)
+        a, b = a0 * x + a1 * y + a2 * z, b0 * x + b1 * y + b2 * z
+        if limit > 0.0 and limit * limit > far * (a * a + b * b):  # passes beyond every corner
+            continue
         if _is_cut(corners, count, a, b, limit):
             count = _clip(corners, count, a, b, limit, scratch)
             if count < 3:
                 return 0.0, 0.0
-            far = _farthest(corners, count) + height * height
-    return _polygon_area(corners, count), far
+            far = _farthest(corners, count)
+    return _polygon_area(corners, count), far + height * height
 
 
 @njit(cache=True, nogil=True)
@@ -250,18 +137,17 @@ def cell_faces(vector, square, side, smallest):
 
 
 @njit(cache=True, nogil=True)
-def site_faces(lattice, spacing, positions, center, cutoff):
-    """Faces of the cell of one site: status, site, image, area, distance; and the cutoff needed.
+def site_faces(lattice, spacing, bins, position, volume, cutoff):
+    """Faces of the cell of one site: status, site, image, area, distance; a cutoff for the next.
 
     The cutoff grows until it holds every neighbour that could touch the cell, which are those
-    within twice the distance of its farthest corner.
+    within twice the distance of its farthest corner. `volume` is the mean of a site.
     """
-    volume = abs(np.linalg.det(lattice)) / len(positions)
     smallest = 1e-12 * volume ** (2.0 / 3.0)
     while True:
         expected = 64 + int(6.0 * cutoff**3 / volume)
         count, index, image, vector, square = neighbors_within(
-            lattice, spacing, positions, center, cutoff, min(expected, MAX_NEIGHBORS)
+            lattice, spacing, bins, position, cutoff, min(expected, MAX_NEIGHBORS)
         )
         if count < 0:
             return count, index, image, square, square, cutoff
@@ -270,7 +156,8 @@ def site_faces(lattice, spacing, positions, center, cutoff):
             if 0.0 < 2.0 * radius <= cutoff:
                 kept = np.nonzero(areas)[0]
                 distance = np.sqrt(square[kept])
-                return len(kept), index[kept], _rows(image, kept), areas[kept], distance, cutoff
+                faces = (index[kept], take_rows(image, kept), areas[kept], distance)
+                return len(kept), *faces, 2.2 * radius
             if 2.0 * radius < 2.0 * cutoff:
                 cutoff = max(2.04 * radius, 1.02 * cutoff)
                 continue
@@ -278,8 +165,8 @@ def site_faces(lattice, spacing, positions, center, cutoff):
 
 
 @njit(cache=True, nogil=True)
-def all_faces(lattice, positions):
-    """Faces of all cells of a short-edged lattice with positions in [0, 1).
+def reduced_faces(lattice, positions):
+    """Faces of all cells of a short-edged lattice with positions in [0, 1].
 
     Returns
     -------
@@ -288,27 +175,60 @@ def all_faces(lattice, positions):
         area and distance.
     """
     n = len(positions)
+    bins = sort_into_bins(lattice, positions)
     inverse = np.linalg.inv(lattice)
     spacing = np.sqrt(np.sum(inverse * inverse, axis=0))
-    cutoff = 1.9 * (abs(np.linalg.det(lattice)) / n) ** (1.0 / 3.0)
+    volume = abs(np.linalg.det(lattice)) / n
+    cutoff = 1.9 * volume ** (1.0 / 3.0)
     offsets = np.zeros(n + 1, np.int64)
     index = np.empty(24 * n + 64, np.int64)
     image = np.empty((24 * n + 64, 3), np.int64)
     area = np.empty(24 * n + 64)
     distance = np.empty(24 * n + 64)
     for i in range(n):
-        found, j, where, face, apart, cutoff = site_faces(lattice, spacing, positions, i, cutoff)
+        found, j, where, face, apart, cutoff = site_faces(
+            lattice, spacing, bins, positions[i], volume, cutoff
+        )
         if found < 0:
             return found, i, offsets, index, image, area, distance
         start, stop = offsets[i], offsets[i] + found
         if stop > len(index):
-            room = np.empty(len(index) + found, np.int64)
-            index = np.append(index, room)
-            image = np.append(image, np.empty((len(room), 3), np.int64), axis=0)
-            area = np.append(area, np.empty(len(room)))
-            distance = np.append(distance, np.empty(len(room)))
+            room = len(index) + found
+            index = np.append(index, np.empty(room, np.int64))
+            image = np.append(image, np.empty((room, 3), np.int64), axis=0)
+            area = np.append(area, np.empty(room))
+            distance = np.append(distance, np.empty(room))
         index[start:stop], image[start:stop] = j, where
         area[start:stop], distance[start:stop] = face, apart
         offsets[i + 1] = stop
     end = offsets[n]
     return 0, 0, offsets, index[:end], image[:end], area[:end], distance[:end]
+
+
+@njit(cache=True, nogil=True)
+def all_faces(lattice, positions):
+    """Faces of all cells of a crystal, whatever its lattice and wherever its sites are given.
+
+    Returns
+    -------
+    tuple
+        As `reduced_faces`, with images for the lattice and positions given, and the volume of
+        each cell (sites,).
+    """
+    n = len(positions)
+    change = reduce_lattice(lattice)
+    moved = positions @ np.linalg.inv(change)
+    home = np.floor(moved)
+    status, site, offsets, index, image, area, distance = reduced_faces(
+        change @ lattice, moved - home
+    )
+    volumes = np.zeros(n)
+    if status == 0:
+        for i in range(n):
+            for f in range(offsets[i], offsets[i + 1]):
+                volumes[i] += area[f] * distance[f] / 6.0
+                step = image[f] - home[index[f]] + home[i]
+                for k in range(3):
+                    whole = step[0] * change[0, k] + step[1] * change[1, k] + step[2] * change[2, k]
+                    image[f, k] = np.int64(np.round(whole))
+    return status, site, offsets, index, image, area, distance, volumes

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
-from sse_flows.descriptors.crystal import composition as module
 from sse_flows.descriptors.crystal.charges import can_be_neutral, whole_amounts
 from sse_flows.descriptors.crystal.composition import composition_features, pack_compositions
 from sse_flows.descriptors.crystal.elements import oxidation_states
@@ -62,11 +61,10 @@ def test_order_and_multiples_do_not_matter(amounts, data):
     np.testing.assert_allclose(composition_features(*padded), first, rtol=1e-12, atol=1e-12)
 
 
-def test_blocks_do_not_show(monkeypatch):
-    packed = pack_compositions([Composition(formula) for formula in FORMULAS])
-    whole = composition_features(*packed)
-    monkeypatch.setattr(module, "BLOCK", 2)
-    np.testing.assert_array_equal(composition_features(*packed), whole)
+def test_a_batch_gives_what_its_members_give_alone():
+    numbers, amounts = pack_compositions([Composition(formula) for formula in FORMULAS])
+    alone = [composition_features(numbers[k], amounts[k])[0] for k in np.arange(9)[:, None]]
+    np.testing.assert_array_equal(composition_features(numbers, amounts), alone)
 
 
 def brute_force(amounts: dict[int, int], mixed: bool) -> bool:

@@ -95,3 +95,23 @@ def test_the_wrong_number_of_atoms_is_refused(symmetric):
     lattice, _, positions = read_crystal(symmetric["fcc"])
     with pytest.raises(SSEError, match="2 atoms"):
         stiffness_features(tessellate(lattice, positions), np.array([3, 8]))
+
+
+def test_statistics_against_plain_sums(low_symmetry):
+    lattice, numbers, positions = low_symmetry(7, 5)
+    cells = tessellate(lattice, positions)
+    found = dict(zip(STIFFNESS_LABELS, stiffness_features(cells, numbers)[0], strict=True))
+    mass, chi = (property_column(name)[numbers] for name in ("AtomicWeight", "Electronegativity"))
+    einstein, summed, weights = np.empty(5), 0.0, 0.0
+    for i in range(5):
+        faces = slice(cells.offsets[i], cells.offsets[i + 1])
+        w, j = cells.areas[faces] / cells.areas[faces].max(), cells.neighbors[faces]
+        kappa = (1.0 + (chi[i] - chi[j]) ** 2) * cells.distances[faces] ** -4.0
+        einstein[i] = np.sqrt(np.sum(w * kappa) / mass[i])
+        summed += np.sum(w * kappa * (1 / mass[i] + 1 / mass[j]))
+        weights += w.sum()
+    values = {"mean": einstein.mean(), "maximum": einstein.max(), "spread": einstein.std()}
+    for name, value in values.items():
+        assert found[f"{name} Einstein frequency polar d^-4"] == pytest.approx(value, rel=1e-12)
+    mean = np.sqrt(summed / weights)
+    assert found["mean bond frequency polar d^-4"] == pytest.approx(mean, rel=1e-12)

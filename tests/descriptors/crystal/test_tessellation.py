@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.spatial import ConvexHull, Voronoi
 
 from sse_flows.descriptors.crystal.arrays import read_crystal
+from sse_flows.descriptors.crystal.neighbors import reduce_lattice
 from sse_flows.descriptors.crystal.tessellation import tessellate
-from sse_flows.descriptors.crystal.voronoi import reduce_lattice
 from sse_flows.errors import SSEError
 
 ORIGIN = np.zeros((1, 3))
