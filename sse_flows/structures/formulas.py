@@ -72,12 +72,10 @@ def _weights() -> NDArray[np.uint64]:
 
 
 def composition_hashes(numbers: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.uint64]:
-    """A number for each decoration's composition: equal for equal formulas, else different.
+    """A number for the atoms of each decoration: equal for equal ones, else different.
 
-    Two different ones of a million compositions agree with a chance of 3 in 10^8. Arguments as in
-    `reduced_formulas`; the counts must have no common factor for formulas to be compared between
-    prototypes.
+    Two of a million different ones agree with a chance of 3 in 10^8. Arguments as in
+    `reduced_formulas`.
     """
-    shares = (np.asarray(counts) // gcd(*(int(c) for c in counts))).astype(np.uint64)
     with np.errstate(over="ignore"):
-        return (_weights()[numbers] * shares).sum(axis=1, dtype=np.uint64)
+        return (_weights()[numbers] * np.asarray(counts).astype(np.uint64)).sum(axis=1)

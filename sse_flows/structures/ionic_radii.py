@@ -50,7 +50,10 @@ def ionic_radius(number: int, charge: int) -> float:
 
 
 def volume_ratio(
-    numbers: NDArray[Any], charges: NDArray[Any], counts: NDArray[Any], reference: FloatArray | float
+    numbers: NDArray[Any],
+    charges: NDArray[Any],
+    counts: NDArray[Any],
+    reference: FloatArray | float,
 ) -> FloatArray:
     """Volume of each decoration over that of the prototype.
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sse_flows.errors import SSEError
 from sse_flows.roles import assign_roles
 from sse_flows.structures.conductors import Crystal, get_conductor
+from sse_flows.structures.formulas import reduced_formulas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,7 +117,7 @@ class Prototype:
     @property
     def formula(self) -> str:
         """Reduced formula."""
-        return self.structure.composition.reduced_formula
+        return reduced_formulas(self.numbers[None, :], self.counts)[0]
 
     @cached_property
     def counts(self) -> IntArray:
@@ -164,7 +165,7 @@ def load_prototypes(
     """
     table = prototype_table()
     chosen = list(table) if ids is None else list(ids)
-    return [_built_in(_entry(name, table), mobile_ion, cations, anions) for name in chosen]
+    return [_built_in(_entry(name, table).id, mobile_ion, cations, anions) for name in chosen]
 
 
 def read_prototypes(
@@ -225,9 +226,8 @@ def _entry(name: str, table: Mapping[str, PrototypeEntry]) -> PrototypeEntry:
 
 
 @cache
-def _built_in(
-    entry: PrototypeEntry, mobile_ion: str, cations: Grouping, anions: Grouping
-) -> Prototype:
+def _built_in(name: str, mobile_ion: str, cations: Grouping, anions: Grouping) -> Prototype:
+    entry = prototype_table()[name]
     made = make_prototype(
         entry.structure, entry.id, mobile_ion, cations, anions, name=entry.name, source=entry.source
     )
@@ -286,7 +286,8 @@ def make_prototype(
     by = {"mobile": "element", "cation": cations, "anion": anions}
     keys = _site_keys(cell, [by[roles.group(site.specie.symbol)] for site in cell])
     order = sorted(
-        set(keys), key=lambda key: (ROLES.index(roles.group(key[0])), _electronegativity(key[0]), key)
+        set(keys),
+        key=lambda key: (ROLES.index(roles.group(key[0])), _electronegativity(key[0]), key),
     )
     groups = _named(order, keys, roles.group)
     labels = np.array([order.index(key) for key in keys])

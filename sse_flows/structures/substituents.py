@@ -30,7 +30,9 @@ class _Table(BaseModel):
     @field_validator("cations", "anions", "mobile")
     @classmethod
     def _are_elements(cls, table: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        wrong = [symbol for symbol, states in table.items() if not _is_element(symbol) or not states]
+        wrong = [
+            symbol for symbol, states in table.items() if not _is_element(symbol) or not states
+        ]
         if wrong:
             raise ValueError(f"{wrong} are no elements, or have no charge")
         return table
@@ -156,7 +158,9 @@ def _check_names(prototype: Prototype, sites: Mapping[str, Sequence[str]]) -> No
 def _choices(text: str, role: str) -> list[Choice]:
     match = _SPECIES.match(text)
     if match is None or not _is_element(match.group(1)):
-        raise SSEError(f"{text!r} is no element", mend="Write symbols like Fe, or Fe3+ with a charge")
+        raise SSEError(
+            f"{text!r} is no element", mend="Write symbols like Fe, or Fe3+ with a charge"
+        )
     symbol, size, sign = match.groups()
     number = _number(symbol)
     if sign is None:

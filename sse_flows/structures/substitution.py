@@ -235,6 +235,25 @@ class Substitution:
                 self.counts.kept += len(new)
                 yield self._children(numbers[new], charges[new], codes[new] == own)
 
+    def ratio_of(self, numbers: Sequence[int]) -> float:
+        """Volume of one decoration over that of the prototype.
+
+        Raises
+        ------
+        SSEError
+            If no choice of charges makes it neutral.
+        """
+        if not self.scale_volume:
+            return 1.0
+        listed = [
+            [choice for choice in group if choice.number == number]
+            for group, number in zip(self.choices, numbers, strict=True)
+        ]
+        one = Substitution(self.prototype, listed, True)
+        for chunk in one.chunks(1):
+            return float(chunk.volume_ratio[0])
+        raise SSEError("it is not neutral", compound=self.prototype.id, mend="Take an id as listed")
+
     def _children(
         self, numbers: NDArray[Any], charges: NDArray[Any], same: NDArray[np.bool_]
     ) -> Children:
