@@ -15,7 +15,7 @@ from sse_flows.errors import SSEError
 from sse_flows.structures.prototypes import Prototype, SiteGroup
 
 if TYPE_CHECKING:
-    from sse_flows.structures.prototypes import IntArray
+    pass
 
 _SPECIES = re.compile(r"^([A-Z][a-z]?)(?:(\d*)([+-]))?$")
 
