@@ -42,8 +42,9 @@ def ionic_radius(number: int, charge: int) -> float:
     element = Element.from_Z(number)
     known = {q: r for q, r in element.ionic_radii.items() if (q < 0) == (charge < 0)}
     if not known:
+        ion = f"{element.symbol}{abs(charge)}{'-' if charge < 0 else '+'}"
         raise SSEError(
-            f"no ionic radius of {element.symbol}{abs(charge)}{'-' if charge < 0 else '+'} is known",
+            f"no ionic radius of {ion} is known",
             mend="Leave the element out, or do not scale the volume",
         )
     return float(known[min(known, key=lambda q: (abs(q - charge), q))])
@@ -53,7 +54,7 @@ def volume_ratio(
     numbers: NDArray[Any],
     charges: NDArray[Any],
     counts: NDArray[Any],
-    reference: FloatArray | float,
+    reference: float,
 ) -> FloatArray:
     """Volume of each decoration over that of the prototype.
 

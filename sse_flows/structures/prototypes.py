@@ -14,13 +14,13 @@ from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sse_flows.errors import SSEError
-from sse_flows.roles import assign_roles
+from sse_flows.roles import Roles, assign_roles
 from sse_flows.structures.conductors import Crystal, get_conductor
 from sse_flows.structures.formulas import reduced_formulas
 
@@ -285,11 +285,8 @@ def make_prototype(
     cell = SpacegroupAnalyzer(bare, SYMPREC).find_primitive() or bare
     by = {"mobile": "element", "cation": cations, "anion": anions}
     keys = _site_keys(cell, [by[roles.group(site.specie.symbol)] for site in cell])
-    order = sorted(
-        set(keys),
-        key=lambda key: (ROLES.index(roles.group(key[0])), _electronegativity(key[0]), key),
-    )
-    groups = _named(order, keys, roles.group)
+    order = sorted(set(keys), key=lambda key: (*_place(key[0], roles), key))
+    groups = _named(order, keys, roles)
     labels = np.array([order.index(key) for key in keys])
     return Prototype(id, name or cell.composition.reduced_formula, source, cell, groups, labels)
 
@@ -306,7 +303,7 @@ def _site_keys(cell: Structure, grouping: Sequence[str]) -> list[_Key]:
     import spglib
 
     numbers = [site.specie.Z for site in cell]
-    data = (cell.lattice.matrix, cell.frac_coords, numbers)
+    data: Any = (cell.lattice.matrix, cell.frac_coords, numbers)
     symmetry = spglib.get_symmetry_dataset(data, symprec=SYMPREC)
     orbits = np.arange(len(cell)) if symmetry is None else symmetry.equivalent_atoms
     keys: list[_Key] = []
@@ -327,13 +324,14 @@ def _surrounding(cell: Structure, site: int) -> tuple[float, ...]:
     return tuple(round(distance, _NEIGHBOUR_DECIMALS) for distance in near[:12])
 
 
-def _electronegativity(symbol: str) -> float:
+def _place(symbol: str, roles: Roles) -> tuple[int, float]:
+    """Role and electronegativity of an element: groups come in this order."""
     from pymatgen.core import Element
 
-    return float(Element(symbol).X)
+    return ROLES.index(roles.group(symbol)), float(Element(symbol).X)
 
 
-def _named(order: list[_Key], keys: list[_Key], role_of: object) -> tuple[SiteGroup, ...]:
+def _named(order: list[_Key], keys: list[_Key], roles: Roles) -> tuple[SiteGroup, ...]:
     """Groups in order, numbered where an element has several."""
     elements = [key[0] for key in order]
     groups = []
@@ -341,7 +339,7 @@ def _named(order: list[_Key], keys: list[_Key], role_of: object) -> tuple[SiteGr
         symbol = key[0]
         several = elements.count(symbol) > 1
         number = elements[: position + 1].count(symbol) if several else ""
-        role = role_of(symbol)  # type: ignore[operator]
+        role = roles.group(symbol)
         groups.append(SiteGroup(f"{symbol}{number}", symbol, role, keys.count(key)))
     return tuple(groups)
 
@@ -351,7 +349,8 @@ def _group_images(prototype: Prototype) -> tuple[IntArray, ...]:
 
     cell, labels = prototype.structure, prototype.labels
     roles = np.array([ROLES.index(prototype.groups[label].role) + 1 for label in labels])
-    found = spglib.get_symmetry((cell.lattice.matrix, cell.frac_coords, roles), symprec=SYMPREC)
+    data: Any = (cell.lattice.matrix, cell.frac_coords, roles)
+    found = spglib.get_symmetry(data, symprec=SYMPREC)
     size = len(prototype.groups)
     identity = np.eye(size, dtype=bool)
     images = {identity.tobytes(): identity}

@@ -358,7 +358,7 @@ def _pairs(
     for start in range(0, total, size):
         pair = np.arange(start, min(start + size, total))
         rows = np.searchsorted(ends, pair, "right")
-        yield rows, high[rows] - (ends[rows] - pair)
+        yield rows, (high[rows] - ends[rows] + pair).astype(np.int64)
 
 
 def _one_state(numbers: NDArray[np.int64], charges: NDArray[np.int64]) -> NDArray[np.bool_]:
