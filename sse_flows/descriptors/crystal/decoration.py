@@ -1,0 +1,188 @@
+"""Structure features of many decorations of one geometry: the core of the Ward featurizer.
+
+Of the 128 structure features 15 belong to the geometry, 3 depend only on which sites carry the
+same element, and 110 are weighted differences of elemental properties across faces. A decoration
+puts an element on every site; sites that carry the same element in every decoration of a batch
+(the orbits of a substituted prototype, say) form a slot, and all sums run over slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from sse_flows.descriptors.crystal.arrays import MAX_NUMBER, FloatArray, IntArray
+from sse_flows.descriptors.crystal.elements import property_table
+from sse_flows.descriptors.crystal.geometry import (
+    coordination_features,
+    heterogeneity_features,
+    packing_features,
+)
+from sse_flows.descriptors.crystal.labels import STRUCTURE_LABELS
+from sse_flows.descriptors.crystal.shells import Ordering, shell_weights
+from sse_flows.descriptors.crystal.tessellation import Tessellation
+from sse_flows.errors import SSEError
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The sites that always carry the same element, over a batch of decorations.
+
+    Attributes
+    ----------
+    of_site
+        Slot of each site, shape (sites,).
+    numbers
+        Atomic number in each slot of each decoration, shape (decorations, slots).
+    sizes
+        Sites in each slot, shape (slots,).
+    """
+
+    of_site: IntArray
+    numbers: IntArray
+    sizes: IntArray
+
+    def merged(self) -> tuple[IntArray, FloatArray]:
+        """Composition of each decoration, slots with the same element taken together.
+
+        Returns
+        -------
+        tuple
+            Atomic numbers, each once and 0 elsewhere, and their amounts, both of shape
+            (decorations, slots).
+        """
+        same = self.numbers[:, :, None] == self.numbers[:, None, :]
+        leading = same.argmax(axis=2) == np.arange(same.shape[1])
+        amounts = same @ self.sizes
+        return np.where(leading, self.numbers, 0), np.where(leading, amounts, 0).astype(float)
+
+
+def find_slots(numbers: IntArray) -> Slots:
+    """Slots of a batch of atomic numbers, shape (decorations, sites).
+
+    Raises
+    ------
+    SSEError
+        If there is none, or an atomic number is not of an element.
+    """
+    batch = np.atleast_2d(np.asarray(numbers, np.int64))
+    if batch.size == 0 or batch.min() < 1 or batch.max() > MAX_NUMBER:
+        raise SSEError(f"atomic numbers must be 1 to {MAX_NUMBER}, for one site or more")
+    if len(batch) == 1:
+        kinds, of_site = np.unique(batch[0], return_inverse=True)
+        kinds = kinds[None, :]
+    else:
+        kinds, of_site = np.unique(batch, axis=1, return_inverse=True)
+    return Slots(of_site.ravel(), np.ascontiguousarray(kinds), np.bincount(of_site.ravel()))
+
+
+def structure_features(
+    tessellation: Tessellation, numbers: IntArray, *, ordering: Ordering = "matminer"
+) -> FloatArray:
+    """Compute the 128 structure features of decorations of one geometry.
+
+    Parameters
+    ----------
+    tessellation
+        The geometry. Its scale does not matter: all 128 are dimensionless.
+    numbers
+        Atomic number of each site in each decoration, shape (decorations, sites).
+    ordering
+        Definition of the ordering parameters, see `shells`.
+
+    Returns
+    -------
+    ndarray
+        Shape (decorations, 128), columns as `STRUCTURE_LABELS`.
+
+    Raises
+    ------
+    SSEError
+        If the atomic numbers are not those of the sites of this geometry.
+    """
+    return slot_features(tessellation, find_slots(numbers), ordering=ordering)
+
+
+def slot_features(
+    tessellation: Tessellation, slots: Slots, *, ordering: Ordering = "matminer"
+) -> FloatArray:
+    """`structure_features` for slots that are known already."""
+    if len(slots.of_site) != tessellation.n_sites:
+        raise SSEError(
+            f"{len(slots.of_site)} atoms cannot decorate {tessellation.n_sites} sites",
+            mend="Give an atomic number for every site of the tessellation",
+        )
+    shells = shell_weights(tessellation, slots.of_site, ordering=ordering)
+    around = shells[0] / shells[0].sum(axis=1, keepdims=True)
+    features = np.empty((len(slots.numbers), len(STRUCTURE_LABELS)))
+    features[:, :5] = coordination_features(tessellation)
+    features[:, 5:14] = heterogeneity_features(tessellation)
+    features[:, 14:17] = _ordering_parameters(shells, slots)
+    features[:, 17:18] = packing_features(tessellation)
+    _local_differences(
+        slots.numbers, property_table(), *_site_classes(around, slots), features[:, 18:]
+    )
+    return features
+
+
+def _ordering_parameters(shells: FloatArray, slots: Slots) -> FloatArray:
+    """Mean |1 - share in the shell / share in the crystal| over sites and elements."""
+    same = slots.numbers[:, :, None] == slots.numbers[:, None, :]
+    patterns, which = np.unique(same.argmax(axis=2), axis=0, return_inverse=True)
+    values = np.array([_ordering_of(shells, slots.sizes, pattern) for pattern in patterns])
+    return values[which.ravel()]
+
+
+def _ordering_of(shells: FloatArray, sizes: IntArray, pattern: IntArray) -> FloatArray:
+    """The three parameters where slots with the same number in `pattern` carry one element."""
+    leading, group = np.unique(pattern, return_inverse=True)
+    if len(leading) == 1:
+        return np.zeros(3)
+    member = np.eye(len(leading))[group.ravel()]
+    shares = sizes @ member / sizes.sum()
+    found = shells @ member
+    found /= found.sum(axis=2, keepdims=True)
+    return np.abs(1.0 - found / shares).mean(axis=(1, 2))
+
+
+def _site_classes(around: FloatArray, slots: Slots) -> tuple[FloatArray, IntArray, FloatArray]:
+    """Distinct surroundings: shares of the slots around, the own slot, and how common it is."""
+    n = len(around)
+    if len(slots.numbers) == 1:  # finding equal sites would cost more than it saves
+        return around, slots.of_site, np.full(n, 1.0 / n)
+    rows = np.column_stack([slots.of_site, np.round(around, 12)])
+    _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    common = np.bincount(which.ravel()) / n
+    return around[first], slots.of_site[first], common
+
+
+@njit(cache=True, nogil=True)
+def _local_differences(numbers, table, around, own, common, out):
+    """Five statistics over sites of Σ share |p(neighbour) - p(site)|, for each property."""
+    n_classes, n_slots = around.shape
+    n_properties = table.shape[1]
+    values = np.empty((n_classes, n_properties))
+    for row in range(len(numbers)):
+        values[:] = 0.0
+        for k in range(n_classes):
+            center = table[numbers[row, own[k]]]
+            for s in range(n_slots):
+                if around[k, s] == 0.0 or numbers[row, s] == numbers[row, own[k]]:
+                    continue
+                other = table[numbers[row, s]]
+                for p in range(n_properties):
+                    values[k, p] += around[k, s] * abs(other[p] - center[p])
+        for p in range(n_properties):
+            low, high, mean, deviation = values[0, p], values[0, p], 0.0, 0.0
+            for k in range(n_classes):
+                low, high = min(low, values[k, p]), max(high, values[k, p])
+                mean += common[k] * values[k, p]
+            for k in range(n_classes):
+                deviation += common[k] * abs(values[k, p] - mean)
+            out[row, 5 * p] = low
+            out[row, 5 * p + 1] = high
+            out[row, 5 * p + 2] = high - low
+            out[row, 5 * p + 3] = mean
+            out[row, 5 * p + 4] = deviation
