@@ -13,9 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from sse_flows.errors import SSEError
 from sse_flows.structures.prototypes import Prototype, SiteGroup
 
-if TYPE_CHECKING:
-    pass
-
 _SPECIES = re.compile(r"^([A-Z][a-z]?)(?:(\d*)([+-]))?$")
 
 
