@@ -1,0 +1,317 @@
+"""Predicted phonon band centres of a batch of a pool, with what is wrong with each bad crystal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sse_flows.descriptors.crystal.arrays import CrystalArrays
+from sse_flows.descriptors.crystal.tessellation import Tessellation, tessellate
+from sse_flows.errors import SSEError, one_line
+from sse_flows.screening.light import LightCrystal
+from sse_flows.screening.pools import Batch, Decorations
+from sse_flows.structures.checks import OVERLAP
+from sse_flows.structures.formulas import symbol_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from sse_flows.descriptors.crystal.rows import Featurizer
+    from sse_flows.structures.prototypes import Prototype
+
+    FloatArray = NDArray[np.float64]
+
+UNTABULATED = frozenset({2, 10, 18, 85, 86, 87, *range(97, 119)})
+"""Atomic numbers of which the tables of elemental properties lack a value."""
+
+SCALE_STEP = 0.005
+"""Children whose lengths are scaled alike within this share have one geometry."""
+
+COLUMNS = (
+    "id",
+    "formula",
+    "pool",
+    "anions",
+    "center",
+    "center_low",
+    "center_high",
+    "outside_domain",
+    "energy_above_hull",
+    "band_gap",
+    "problem",
+)
+"""Columns of the table of a batch; centres in meV, energy in eV/atom, gap in eV."""
+
+
+@dataclass(frozen=True)
+class Centers:
+    """Predictions for some crystals.
+
+    Attributes
+    ----------
+    center, low, high
+        Phonon band centre and its interval, meV, shape (crystals,).
+    outside
+        Whether a crystal is outside the model's domain, shape (crystals,).
+    """
+
+    center: FloatArray
+    low: FloatArray
+    high: FloatArray
+    outside: NDArray[np.bool_]
+
+
+class CenterModel(Protocol):
+    """What predicts the total phonon band centre of crystals from features."""
+
+    @property
+    def digest(self) -> str:
+        """Changes when the model does."""
+
+    @property
+    def featurizers(self) -> Sequence[Featurizer]:
+        """What computes its features, side by side."""
+
+    def centers(self, features: FloatArray) -> Centers:
+        """Predictions from features, shape (crystals, features)."""
+
+
+@dataclass
+class BatchResult:
+    """What became of one batch.
+
+    Attributes
+    ----------
+    table
+        One row a crystal with `COLUMNS`; `problem` says why a centre is missing, else it is None.
+    element_sums, element_counts
+        Sum of the predicted centres (meV) of the crystals that hold an element, and their number,
+        by atomic number, shape (119,).
+    """
+
+    table: pd.DataFrame
+    element_sums: FloatArray = field(default_factory=lambda: np.zeros(119))
+    element_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(119, np.int64))
+
+
+def predict_batch(batch: Batch, model: CenterModel, mobile_ion: str = "Li") -> BatchResult:
+    """Read a batch and predict the centre of each crystal.
+
+    A crystal that cannot be read, holds no mobile ion, overlaps or holds an element without
+    tabulated properties is a row with the reason as its `problem`.
+    """
+    if isinstance(batch, Decorations):
+        return _predict_decorations(batch, model)
+    return _predict_crystals(batch.crystals(), model, mobile_ion)
+
+
+def _predict_crystals(
+    found: Iterable[LightCrystal | SSEError], model: CenterModel, mobile_ion: str
+) -> BatchResult:
+    rows: list[dict[str, Any]] = []
+    features: list[FloatArray] = []
+    numbers: list[NDArray[np.int64]] = []
+    predicted: list[int] = []
+    for one in found:
+        if isinstance(one, SSEError):
+            rows.append({"id": one.compound or "?", "formula": "", "problem": _told(one)})
+            continue
+        row = _known(one)
+        rows.append(row)
+        try:
+            features.append(_features(one.crystal, model.featurizers, mobile_ion))
+        except SSEError as error:
+            row["problem"] = _told(error)
+        except Exception as error:  # one bad crystal must not stop the others
+            row["problem"] = one_line(error)
+        else:
+            predicted.append(len(rows) - 1)
+            numbers.append(np.unique(one.crystal.numbers))
+    result = BatchResult(_table(rows))
+    if predicted:
+        centers = model.centers(np.vstack(features))
+        _enter(result.table, np.array(predicted), centers)
+        for center, elements in zip(centers.center, numbers, strict=True):
+            result.element_sums[elements] += center
+            result.element_counts[elements] += 1
+    return result
+
+
+def _known(one: LightCrystal) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "formula": one.formula,
+        "pool": "pool",
+        "energy_above_hull": one.energy_above_hull,
+        "band_gap": one.band_gap,
+    }
+
+
+def _told(error: SSEError) -> str:
+    return error.message + (f". {error.mend}" if error.mend else "")
+
+
+def _features(
+    crystal: CrystalArrays, featurizers: Sequence[Featurizer], mobile_ion: str
+) -> FloatArray:
+    """Features of one crystal, shape (features,).
+
+    Raises
+    ------
+    SSEError
+        If it holds no mobile ion, an element without properties, or atoms that overlap.
+    """
+    _check_elements(crystal.numbers, mobile_ion)
+    tessellation = tessellate(crystal.lattice, crystal.positions)
+    check_overlap(tessellation)
+    numbers = crystal.numbers[None]
+    row = np.concatenate([one.decorate(tessellation, numbers)[0] for one in featurizers])
+    if not np.isfinite(row).all():
+        raise SSEError("a feature is no finite number", mend="Check cell and positions")
+    return row
+
+
+def _check_elements(numbers: NDArray[np.int64], mobile_ion: str) -> None:
+    present = {symbol_of(int(number)): int(number) for number in np.unique(numbers)}
+    if mobile_ion not in present:
+        raise SSEError(f"it holds no {mobile_ion}", mend="Name the mobile ion with --mobile-ion")
+    unknown = [symbol for symbol, number in present.items() if number in UNTABULATED]
+    if unknown:
+        raise SSEError(f"no tabulated properties of {', '.join(unknown)}")
+
+
+def check_overlap(tessellation: Tessellation) -> None:
+    """Refuse a geometry in which atoms are nearer than 0.5 Å.
+
+    Raises
+    ------
+    SSEError
+        If they are.
+    """
+    nearest = float(tessellation.distances.min())
+    if nearest < OVERLAP:
+        raise SSEError(f"two atoms are {nearest:.2f} Å apart", mend="Remove the duplicate atom")
+
+
+def _predict_decorations(batch: Decorations, model: CenterModel) -> BatchResult:
+    children = batch.children
+    features = _decoration_features(batch, model.featurizers)
+    centers = model.centers(features)
+    table = _table(
+        {
+            "id": children.ids(),
+            "formula": children.formulas(),
+            "pool": children.prototype.id,
+            "anions": _anions(batch),
+        }
+    )
+    _enter(table, np.arange(len(children)), centers)
+    result = BatchResult(table)
+    for number in np.unique(children.numbers):
+        holds = (children.numbers == number).any(axis=1)
+        result.element_sums[number] = centers.center[holds].sum()
+        result.element_counts[number] = holds.sum()
+    return result
+
+
+def _decoration_features(batch: Decorations, featurizers: Sequence[Featurizer]) -> FloatArray:
+    """Features of children on the geometry of their prototype, shape (children, features).
+
+    Ward's do not depend on the scale; for the others children are gathered by their scale.
+    """
+    from sse_flows.descriptors.crystal.featurizer import WardFeaturizer
+
+    geometry = _geometry(_CachedPrototype(batch.children.prototype))
+    numbers = batch.children.site_numbers
+    return np.hstack(
+        [
+            one.decorate(geometry, numbers)
+            if isinstance(one, WardFeaturizer)
+            else _by_scale(one, geometry, numbers, batch.children.volume_ratio)
+            for one in featurizers
+        ]
+    )
+
+
+def _by_scale(
+    featurizer: Featurizer,
+    geometry: Tessellation,
+    numbers: NDArray[np.int64],
+    volume_ratio: FloatArray,
+) -> FloatArray:
+    steps = np.rint(np.log(volume_ratio) / 3 / SCALE_STEP).astype(int)
+    found = np.empty((len(numbers), len(featurizer.feature_labels())))
+    for step in np.unique(steps):
+        rows = steps == step
+        factor = float(np.exp(step * SCALE_STEP))
+        found[rows] = featurizer.decorate(geometry.scaled(factor), numbers[rows])
+    return found
+
+
+class _CachedPrototype:
+    """A prototype as a key: equal by its id and cell."""
+
+    def __init__(self, prototype: Prototype):
+        self.prototype = prototype
+        cell = prototype.structure
+        self.key = (prototype.id, cell.lattice.matrix.tobytes(), cell.frac_coords.tobytes())
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _CachedPrototype) and other.key == self.key
+
+
+@lru_cache(maxsize=64)
+def _geometry(key: _CachedPrototype) -> Tessellation:
+    cell = key.prototype.structure
+    return tessellate(cell.lattice.matrix, cell.frac_coords)
+
+
+def _anions(batch: Decorations) -> list[str]:
+    """Anions of each child, by their symbols in alphabetical order."""
+    columns = [
+        place
+        for place, group in enumerate(batch.children.prototype.groups)
+        if group.role == "anion"
+    ]
+    found, rows = np.unique(batch.children.numbers[:, columns], axis=0, return_inverse=True)
+    names = ["-".join(sorted({symbol_of(int(z)) for z in row})) for row in found]
+    return [names[row] for row in rows.ravel()]
+
+
+def no_rows() -> pd.DataFrame:
+    """A table of a batch without a crystal."""
+    return _table([])
+
+
+def _table(rows: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    numeric = ["center", "center_low", "center_high", "energy_above_hull", "band_gap"]
+    table[numeric] = table[numeric].astype(float)
+    table["outside_domain"] = np.zeros(len(table), bool)
+    for name in ("id", "formula", "pool", "anions", "problem"):
+        column = table[name].astype(object)
+        table[name] = column.where(column.notna(), None)
+    return table
+
+
+def _enter(table: pd.DataFrame, rows: NDArray[np.int64], centers: Centers) -> None:
+    """Write predictions into their rows."""
+    for name, values in (
+        ("center", centers.center),
+        ("center_low", centers.low),
+        ("center_high", centers.high),
+        ("outside_domain", centers.outside),
+    ):
+        column = table[name].to_numpy().copy()
+        column[rows] = values
+        table[name] = column
