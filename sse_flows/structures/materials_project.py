@@ -64,19 +64,28 @@ def from_materials_project(
         )
     wanted = [ids] if isinstance(ids, str) else list(ids or [])
     key = api_key or os.environ.get("MP_API_KEY", "")
-    if not key and rester is None:
-        raise SSEError(
-            "the Materials Project asks for a key",
-            mend="Set MP_API_KEY to the key from https://materialsproject.org/api",
-        )
-    client = rester or _client()
+    client = client_of(rester, key)
     documents: list[Mapping[str, Any]] = []
     for query in _queries(wanted, chemsys, energy_above_hull_max):
         documents += _ask(client, key, query)
     return _collect(documents, wanted, mobile_ions)
 
 
-def _client() -> Callable[..., Any]:
+def client_of(rester: Callable[..., Any] | None, key: str) -> Callable[..., Any]:
+    """The stand-in, or mp-api's own client.
+
+    Raises
+    ------
+    SSEError
+        Without a stand-in, if there is no key or no mp-api.
+    """
+    if rester is not None:
+        return rester
+    if not key:
+        raise SSEError(
+            "the Materials Project asks for a key",
+            mend="Set MP_API_KEY to the key from https://materialsproject.org/api",
+        )
     try:
         from mp_api.client import MPRester
     except ImportError as error:
