@@ -21,16 +21,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from sse_flows.descriptors.crystal.rows import Featurizer
     from sse_flows.structures.prototypes import Prototype
 
     FloatArray = NDArray[np.float64]
 
 UNTABULATED = frozenset({2, 10, 18, 85, 86, 87, *range(97, 119)})
 """Atomic numbers of which the tables of elemental properties lack a value."""
-
-SCALE_STEP = 0.005
-"""Children whose lengths are scaled alike within this share have one geometry."""
 
 COLUMNS = (
     "id",
@@ -67,18 +63,35 @@ class Centers:
 
 
 class CenterModel(Protocol):
-    """What predicts the total phonon band centre of crystals from features."""
+    """What predicts the total phonon band centre of crystals."""
 
     @property
     def digest(self) -> str:
         """Changes when the model does."""
 
-    @property
-    def featurizers(self) -> Sequence[Featurizer]:
-        """What computes its features, side by side."""
+    def row(self, tessellation: Tessellation, numbers: NDArray[np.int64]) -> Any:
+        """What the model needs to know of one crystal, atomic numbers of shape (sites,)."""
 
-    def centers(self, features: FloatArray) -> Centers:
-        """Predictions from features, shape (crystals, features)."""
+    def centers(self, rows: Sequence[Any]) -> Centers:
+        """Predictions for crystals, from what `row` gave of each."""
+
+    def decorations(
+        self,
+        tessellation: Tessellation,
+        numbers: NDArray[np.int64],
+        volume_ratio: FloatArray,
+    ) -> Centers:
+        """Predictions for decorations of one geometry.
+
+        Parameters
+        ----------
+        tessellation
+            Of the prototype.
+        numbers
+            Atomic numbers, shape (decorations, sites).
+        volume_ratio
+            Volume of each over that of the prototype, shape (decorations,).
+        """
 
 
 @dataclass
@@ -114,7 +127,7 @@ def _predict_crystals(
     found: Iterable[LightCrystal | SSEError], model: CenterModel, mobile_ion: str
 ) -> BatchResult:
     rows: list[dict[str, Any]] = []
-    features: list[FloatArray] = []
+    features: list[Any] = []
     numbers: list[NDArray[np.int64]] = []
     predicted: list[int] = []
     for one in found:
@@ -124,7 +137,7 @@ def _predict_crystals(
         row = _known(one)
         rows.append(row)
         try:
-            features.append(_features(one.crystal, model.featurizers, mobile_ion))
+            features.append(_row(one.crystal, model, mobile_ion))
         except SSEError as error:
             row["problem"] = _told(error)
         except Exception as error:  # one bad crystal must not stop the others
@@ -134,7 +147,7 @@ def _predict_crystals(
             numbers.append(np.unique(one.crystal.numbers))
     result = BatchResult(_table(rows))
     if predicted:
-        centers = model.centers(np.vstack(features))
+        centers = model.centers(features)
         _enter(result.table, np.array(predicted), centers)
         for center, elements in zip(centers.center, numbers, strict=True):
             result.element_sums[elements] += center
@@ -156,10 +169,8 @@ def _told(error: SSEError) -> str:
     return error.message + (f". {error.mend}" if error.mend else "")
 
 
-def _features(
-    crystal: CrystalArrays, featurizers: Sequence[Featurizer], mobile_ion: str
-) -> FloatArray:
-    """Features of one crystal, shape (features,).
+def _row(crystal: CrystalArrays, model: CenterModel, mobile_ion: str) -> Any:
+    """What the model needs to know of one crystal.
 
     Raises
     ------
@@ -169,11 +180,7 @@ def _features(
     _check_elements(crystal.numbers, mobile_ion)
     tessellation = tessellate(crystal.lattice, crystal.positions)
     check_overlap(tessellation)
-    numbers = crystal.numbers[None]
-    row = np.concatenate([one.decorate(tessellation, numbers)[0] for one in featurizers])
-    if not np.isfinite(row).all():
-        raise SSEError("a feature is no finite number", mend="Check cell and positions")
-    return row
+    return model.row(tessellation, crystal.numbers)
 
 
 def _check_elements(numbers: NDArray[np.int64], mobile_ion: str) -> None:
@@ -200,8 +207,8 @@ def check_overlap(tessellation: Tessellation) -> None:
 
 def _predict_decorations(batch: Decorations, model: CenterModel) -> BatchResult:
     children = batch.children
-    features = _decoration_features(batch, model.featurizers)
-    centers = model.centers(features)
+    geometry = _geometry(_CachedPrototype(children.prototype))
+    centers = model.decorations(geometry, children.site_numbers, children.volume_ratio)
     table = _table(
         {
             "id": children.ids(),
@@ -217,40 +224,6 @@ def _predict_decorations(batch: Decorations, model: CenterModel) -> BatchResult:
         result.element_sums[number] = centers.center[holds].sum()
         result.element_counts[number] = holds.sum()
     return result
-
-
-def _decoration_features(batch: Decorations, featurizers: Sequence[Featurizer]) -> FloatArray:
-    """Features of children on the geometry of their prototype, shape (children, features).
-
-    Ward's do not depend on the scale; for the others children are gathered by their scale.
-    """
-    from sse_flows.descriptors.crystal.featurizer import WardFeaturizer
-
-    geometry = _geometry(_CachedPrototype(batch.children.prototype))
-    numbers = batch.children.site_numbers
-    return np.hstack(
-        [
-            one.decorate(geometry, numbers)
-            if isinstance(one, WardFeaturizer)
-            else _by_scale(one, geometry, numbers, batch.children.volume_ratio)
-            for one in featurizers
-        ]
-    )
-
-
-def _by_scale(
-    featurizer: Featurizer,
-    geometry: Tessellation,
-    numbers: NDArray[np.int64],
-    volume_ratio: FloatArray,
-) -> FloatArray:
-    steps = np.rint(np.log(volume_ratio) / 3 / SCALE_STEP).astype(int)
-    found = np.empty((len(numbers), len(featurizer.feature_labels())))
-    for step in np.unique(steps):
-        rows = steps == step
-        factor = float(np.exp(step * SCALE_STEP))
-        found[rows] = featurizer.decorate(geometry.scaled(factor), numbers[rows])
-    return found
 
 
 class _CachedPrototype:

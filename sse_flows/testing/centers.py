@@ -1,4 +1,4 @@
-"""A band-centre model that needs no training: a Debye-like guess from mass and volume."""
+"""A band-centre model that needs no training: a Debye-like guess from the mean mass."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sse_flows.descriptors.crystal.featurizer import WardFeaturizer
+from sse_flows.descriptors.crystal.elements import property_column
+from sse_flows.descriptors.crystal.tessellation import Tessellation
 from sse_flows.screening.centers import Centers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MASS = "MagpieData mean AtomicWeight"
-_HEAVY = 1000.0
+_HEAVY = 150.0
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,23 @@ class MassModel:
         """Of its one parameter."""
         return f"mass model {self.kill_below:g}"
 
-    @property
-    def featurizers(self) -> Sequence[WardFeaturizer]:
-        """The mean mass."""
-        return (WardFeaturizer([_MASS]),)
+    def row(self, tessellation: Tessellation, numbers: NDArray[np.int64]) -> float:
+        """Mean mass of one crystal, u."""
+        return float(property_column("AtomicWeight")[numbers].mean())
 
-    def centers(self, features: NDArray[np.float64]) -> Centers:
-        """Guess from mean masses, shape (crystals, 1)."""
-        mass = features[:, 0]
+    def centers(self, rows: Sequence[float]) -> Centers:
+        """Guess from mean masses."""
+        mass = np.array(rows)
         if (mass < self.kill_below).any():
             os.kill(os.getpid(), signal.SIGKILL)
         center = 200.0 / np.sqrt(mass)
         return Centers(center, center - 5, center + 5, mass > _HEAVY)
+
+    def decorations(
+        self,
+        tessellation: Tessellation,
+        numbers: NDArray[np.int64],
+        volume_ratio: NDArray[np.float64],
+    ) -> Centers:
+        """Guess for decorations, shape (decorations, sites)."""
+        return self.centers(property_column("AtomicWeight")[numbers].mean(axis=1).tolist())
