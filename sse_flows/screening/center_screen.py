@@ -205,13 +205,16 @@ def _ranked(table: pd.DataFrame, mobile_ion: str) -> pd.DataFrame:
 
 
 def anions_of(formula: str, mobile_ion: str) -> str:
-    """Symbols of a formula's anions in alphabetical order; ``none`` for an alloy."""
+    """Symbols of a formula's anions in alphabetical order, metals apart; ``none`` for an alloy."""
+    from pymatgen.core import Element
+
     from sse_flows.roles import assign_roles
 
     try:
-        return "-".join(sorted(assign_roles(formula, mobile_ion).anions))
+        anions = assign_roles(formula, mobile_ion).anions
     except SSEError:
         return "none"
+    return "-".join(sorted(name for name in anions if not Element(name).is_metal)) or "none"
 
 
 def _flags(table: pd.DataFrame) -> list[str]:
