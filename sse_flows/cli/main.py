@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from sse_flows.cli import campaign, check, imports, init, models, screen
+from sse_flows.cli import band_center, campaign, check, imports, init, models, screen
 from sse_flows.errors import SSEError, one_line
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.add_typer(imports.app, name="import")
 app.command("screen")(screen.screen)
+app.add_typer(band_center.app, name="band-center")
 
 
 @app.callback(invoke_without_command=True)

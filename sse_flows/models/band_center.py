@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FEWEST = 20
 """Compounds below which nothing is learned."""
-DOMAIN_ROWS = 3000
+DOMAIN_ROWS = 2500
 """Rows that the applicability domain remembers at most."""
 
 

@@ -1,8 +1,8 @@
 """Crystals as rows of a model: one for each element of each crystal.
 
-The total band centre of a crystal is the mean over its atoms of their own, because the DOS projected
-on an atom integrates to three modes (unless some are imaginary). So what is learned is the band
-centre of each element, and the total is a sum.
+The total band centre of a crystal is the mean over its atoms of their own, because the DOS
+projected on an atom integrates to three modes (unless some are imaginary). So what is learned is
+the band centre of each element, and the total is a sum.
 """
 
 from __future__ import annotations

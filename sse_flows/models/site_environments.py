@@ -1,11 +1,12 @@
 """What surrounds the atoms of each element of a crystal, in numbers that phonons depend on.
 
 An atom of mass m on springs of summed stiffness k vibrates at about √(k/m). Here the springs are
-the faces of the Voronoi cell, each as stiff as its length and its two elements suggest, times its
-area over the largest of the cell: a face that vanishes takes its spring with it. What a spring
-holds matters as much as how stiff it is, so the neighbours' masses, electronegativities and own
-stiffness are averaged with the springs as weights. Quantities of atoms are then gathered over the
-atoms of each element: they depend on the crystal, not on the cell chosen.
+the faces of the Voronoi cell, each as stiff as its length and its two elements suggest; a face much
+smaller than the largest of its cell counts less, so one that vanishes takes its spring with it.
+What a spring holds matters as much as how stiff it is, so the neighbours' masses,
+electronegativities and own stiffness are averaged with the springs as weights. Quantities of atoms
+are then gathered over the atoms of each element: they depend on the crystal, not on the cell
+chosen.
 """
 
 from __future__ import annotations
@@ -19,10 +20,23 @@ from sse_flows.descriptors.crystal.elements import property_column
 from sse_flows.descriptors.crystal.geometry import coordination_numbers, face_weights
 from sse_flows.descriptors.crystal.tessellation import Tessellation
 
-LAWS: tuple[str, ...] = ("d^-3", "d^-4", "d^-6", "bond valence", "polar d^-4", "polar valence")
-"""d^-n; exp((r_i + r_j - d)/0.37 Å); (1 + Δχ²) d^-4; (1 + Δχ²) exp((r_i + r_j - d)/0.30 Å)."""
+LAWS: tuple[str, ...] = (
+    "d^-3",
+    "d^-4",
+    "d^-6",
+    "bond valence",
+    "polar d^-4",
+    "polar valence",
+    "solid angle d^-3",
+)
+"""d^-n; exp((r_i + r_j - d)/0.37 Å); (1 + Δχ²) d^-4; (1 + Δχ²) exp((r_i + r_j - d)/0.30 Å);
+d^-3 times area/d^2."""
 
 _VALENCE, _POLAR = LAWS.index("bond valence"), LAWS.index("polar d^-4")
+_ANGLE = LAWS.index("solid angle d^-3")
+
+_SMALL_FACE = 0.1
+"""Area over the largest at which half a spring is left."""
 
 _HELD = ("electronegativity", "column", "row", "covalent radius", "valence electrons", "Mendeleev")
 _HELD_COLUMNS = (
@@ -190,7 +204,7 @@ class _Springs(NamedTuple):
     polarity: FloatArray
     """Electronegativity of the neighbour less that of the site."""
     stiffness: FloatArray
-    """By every law, times the weight, shape (laws, faces)."""
+    """By every law, less for small faces, shape (laws, faces)."""
 
     def total(self, values: FloatArray) -> FloatArray:
         """Sums over the faces of each site, along the last axis."""
@@ -214,7 +228,9 @@ def _springs(tessellation: Tessellation, numbers: IntArray) -> _Springs:
     weights, distances = face_weights(tessellation), tessellation.distances
     covalent = radius[own] + radius[other]
     polarity = electronegativity[other] - electronegativity[own]
-    stiffness = weights * _stiffness(distances, covalent, polarity)
+    share = weights / (weights + _SMALL_FACE)
+    stiffness = share * _stiffness(distances, covalent, polarity)
+    stiffness[_ANGLE] *= tessellation.areas / distances**2
     starts = tessellation.offsets[:-1]
     return _Springs(own, other, starts, weights, distances, covalent, polarity, stiffness)
 
@@ -230,6 +246,7 @@ def _stiffness(distance: FloatArray, covalent: FloatArray, polarity: FloatArray)
             np.exp((covalent - distance) / 0.37),
             polar * distance**-4.0,
             polar * np.exp((covalent - distance) / 0.30),
+            distance**-3.0,
         ]
     )
 

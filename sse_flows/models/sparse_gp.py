@@ -83,9 +83,9 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_landmarks: int = 3000,
-        n_search: int = 1500,
-        max_iter: int = 60,
+        n_landmarks: int = 2500,
+        n_search: int = 1000,
+        max_iter: int = 40,
         penalty: float = 1.0,
         random_state: int = 0,
     ):
