@@ -7,7 +7,17 @@ import sys
 
 import typer
 
-from sse_flows.cli import band_center, campaign, check, imports, init, models, screen
+from sse_flows.cli import (
+    band_center,
+    campaign,
+    center_screen,
+    check,
+    imports,
+    init,
+    models,
+    screen,
+    substitute,
+)
 from sse_flows.errors import SSEError, one_line
 
 app = typer.Typer(
@@ -27,7 +37,12 @@ app.command("report")(campaign.report)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.add_typer(imports.app, name="import")
-app.command("screen")(screen.screen)
+app.command(
+    "screen",
+    cls=center_screen.ScreenCommand,
+    epilog="Screening by the phonon band centre: sse screen --model band-center --help",
+)(screen.screen)
+app.command("substitute")(substitute.substitute)
 app.add_typer(band_center.app, name="band-center")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,27 @@ if TYPE_CHECKING:
     from sse_flows.descriptors.crystal.tessellation import Tessellation
 
     FloatArray = NDArray[np.float64]
+
+
+def load_centers(folder: str | Path | None = None, level: float = LEVEL) -> BandCenters:
+    """A saved model of the band centre, ready to screen.
+
+    Parameters
+    ----------
+    folder
+        What `sse band-center train` wrote; None for the model that comes with the package.
+    level
+        Share of new crystals that an interval should hold.
+
+    Raises
+    ------
+    SSEError
+        There is no model, or it cannot be read.
+    """
+    from sse_flows.models.band_center_file import load_band_center, pretrained
+
+    model, document = pretrained() if folder is None else load_band_center(folder)
+    return BandCenters(model, document.estimators_hash, level)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +87,14 @@ def screen_centers(
         if watch is not None:
             watch(done, batch.name)
     return gathered.screening(source.name, model.digest, criteria or CenterCriteria(), mobile_ion)
+
+
+def predict_part(
+    source: PoolSource, first: int, count: int, model: CenterModel, mobile_ion: str
+) -> list[BatchResult]:
+    """Predict some of the batches of a pool: `count` from number `first`, from 0, on."""
+    part = islice(source.batches(), first, first + count)
+    return [predict_batch(batch, model, mobile_ion) for batch in part]
 
 
 def _predict(batch: Batch, shared: tuple[CenterModel, str]) -> BatchResult:

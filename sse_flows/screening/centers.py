@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -110,6 +110,23 @@ class BatchResult:
     table: pd.DataFrame
     element_sums: FloatArray = field(default_factory=lambda: np.zeros(119))
     element_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(119, np.int64))
+
+    def as_plain(self) -> dict[str, Any]:
+        """All of it as lists, numbers and texts, which `from_plain` reads."""
+        table = self.table.astype(object).where(self.table.notna(), None)
+        return {
+            "table": {str(name): table[name].tolist() for name in table},
+            "element_sums": self.element_sums.tolist(),
+            "element_counts": self.element_counts.tolist(),
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> BatchResult:
+        """A result from what `as_plain` gave."""
+        table = _table(data["table"])
+        table["outside_domain"] = np.array(data["table"]["outside_domain"], bool)
+        counts = np.array(data["element_counts"], np.int64)
+        return cls(table, np.array(data["element_sums"], float), counts)
 
 
 def predict_batch(batch: Batch, model: CenterModel, mobile_ion: str = "Li") -> BatchResult:

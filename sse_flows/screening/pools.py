@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sse_flows.errors import SSEError, one_line
 from sse_flows.screening.light import LightCrystal, parse_line
 from sse_flows.structures.library import Library
-from sse_flows.structures.substitution import Children
+from sse_flows.structures.substitution import Children, Substitution
 
 LINES = 256
 """Crystals in a batch of lines or files."""
@@ -106,6 +107,9 @@ class PoolSource(Protocol):
     def digest(self) -> str:
         """Changes when the pool does."""
 
+    def as_plain(self) -> dict[str, Any]:
+        """What `pool_from_plain` makes it of."""
+
     def batches(self) -> Iterator[Batch]:
         """All of it."""
 
@@ -129,6 +133,11 @@ class LineFiles:
     def digest(self) -> str:
         """SHA-256 of the files."""
         return _digest(self.paths)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Kind, files, crystals in a batch."""
+        paths = [str(path.resolve()) for path in self.paths]
+        return {"kind": "lines", "paths": paths, "size": self.size}
 
     def batches(self) -> Iterator[Lines]:
         """All lines."""
@@ -160,6 +169,11 @@ class FolderFiles:
         """SHA-256 of the files."""
         return _digest(self.paths)
 
+    def as_plain(self) -> dict[str, Any]:
+        """Kind, files, crystals in a batch."""
+        paths = [str(path.resolve()) for path in self.paths]
+        return {"kind": "files", "paths": paths, "size": self.size}
+
     def batches(self) -> Iterator[Batch]:
         """All files; those with a crystal on every line by lines."""
         plain = [path for path in self.paths if not path.name.endswith(_LINE_FILES)]
@@ -188,11 +202,16 @@ class PrototypeChildren:
     @property
     def digest(self) -> str:
         """SHA-256 of prototypes and choices."""
-        parts = [
-            (one.prototype.structure.as_dict(), one.choices, one.scale_volume)
-            for one in self.library.substitutions
-        ]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        text = json.dumps(self.as_plain(), sort_keys=True, default=float)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def as_plain(self) -> dict[str, Any]:
+        """Kind, prototypes with their choices, children in a batch."""
+        return {
+            "kind": "prototypes",
+            "size": self.size,
+            "substitutions": [one.as_plain() for one in self.library.substitutions],
+        }
 
     def batches(self) -> Iterator[Decorations]:
         """All children."""
@@ -209,6 +228,15 @@ class PrototypeChildren:
 
         for name in ids:
             yield LightCrystal(name, read_crystal(self.library.structure(name)))
+
+
+def pool_from_plain(data: Mapping[str, Any]) -> PoolSource:
+    """The pool that `as_plain` describes."""
+    if data["kind"] == "prototypes":
+        made = [Substitution.from_plain(one) for one in data["substitutions"]]
+        return PrototypeChildren(Library(made), data["size"])
+    kind = LineFiles if data["kind"] == "lines" else FolderFiles
+    return kind(tuple(Path(path) for path in data["paths"]), data["size"])
 
 
 def open_pool(path: str | Path) -> PoolSource:

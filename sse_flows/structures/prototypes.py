@@ -9,7 +9,7 @@ sites that symmetry does not make equal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
@@ -130,6 +130,31 @@ class Prototype:
         from pymatgen.core import Element
 
         return np.array([Element(group.element).Z for group in self.groups])
+
+    def as_plain(self) -> dict[str, Any]:
+        """All of it as lists, numbers and texts, which `from_plain` reads."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "source": self.source,
+            "structure": self.structure.as_dict(),
+            "groups": [asdict(group) for group in self.groups],
+            "labels": self.labels.tolist(),
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Prototype:
+        """A prototype from what `as_plain` gave."""
+        from sse_flows.structures.readers import structure_from_plain
+
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            source=data["source"],
+            structure=structure_from_plain(data["structure"], data["id"]),
+            groups=tuple(SiteGroup(**group) for group in data["groups"]),
+            labels=np.array(data["labels"]),
+        )
 
     @cached_property
     def images(self) -> tuple[IntArray, ...]:

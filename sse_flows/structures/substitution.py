@@ -8,7 +8,7 @@ compounds of six prototypes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +200,21 @@ class Substitution:
                 compound=self.prototype.id,
                 mend="Group the sites by element, or name fewer elements",
             )
+
+    def as_plain(self) -> dict[str, Any]:
+        """All of it as lists, numbers and texts, which `from_plain` reads."""
+        choices = [[[one.number, one.charge] for one in listed] for listed in self.choices]
+        return {
+            "prototype": self.prototype.as_plain(),
+            "choices": choices,
+            "scale_volume": self.scale_volume,
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Substitution:
+        """A substitution from what `as_plain` gave."""
+        choices = [[Choice(*one) for one in listed] for listed in data["choices"]]
+        return cls(Prototype.from_plain(data["prototype"]), choices, data["scale_volume"])
 
     def assignments(self) -> int:
         """Neutral ways to give each group an element and a state: no fewer than there are children.
