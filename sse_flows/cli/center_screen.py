@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from sse_flows.campaign.center_screening import Screened
     from sse_flows.screening.center_document import CenterCriteria, CenterScreening
     from sse_flows.screening.pools import PoolSource
+    from sse_flows.structures.library import Library
 
 BAND_CENTER = "band-center"
 SHOWN = 10
@@ -133,8 +136,19 @@ def screen_centers(
         require_hull=require_hull,
         inside_domain=inside_domain,
     )
-    given = (cations, anions, exchange, site, group_cations, group_anions, scale_volume)
-    source = _source(pool, prototype, given, mobile_ion, max_hull, cache)
+    library = partial(
+        make_library,
+        prototype,
+        cations,
+        anions,
+        exchange,
+        site,
+        group_cations,
+        group_anions,
+        scale_volume,
+        mobile_ion,
+    )
+    source = _source(pool, prototype, library, mobile_ion, max_hull, cache)
     found = _run(source, model, level, criteria, mobile_ion, processes, results)
     typer.echo(summary(found), err=True)
     _write(found, form, output, report)
@@ -147,7 +161,7 @@ def screen_centers(
 def _source(
     pool: str,
     prototypes: list[str] | None,
-    given: tuple[Any, ...],
+    library: Callable[[], Library],
     mobile_ion: str,
     max_hull: float,
     cache: Path,
@@ -157,7 +171,7 @@ def _source(
     from sse_flows.screening.pools import PrototypeChildren, open_pool
 
     if pool == "prototypes":
-        return PrototypeChildren(make_library(prototypes, *given, mobile_ion))
+        return PrototypeChildren(library())
     if prototypes:
         raise SSEError("--prototype is of --pool prototypes", mend="Leave one of them out")
     if pool != "mp":
@@ -279,7 +293,7 @@ class ScreenCommand(TyperCommand):
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
-    ):
+    ) -> Any:
         """Look at the model first: the two commands share no other option."""
         if asks_for_centers(args):
             return _command().make_context(info_name, args, parent, **extra)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Grouping(StrEnum):
-    """What carries the same element."""
+    """What carries the same element; values as `sse_flows.structures.prototypes.Grouping`."""
 
     site = "site"
     element = "element"
@@ -66,8 +66,12 @@ def make_library(
     from sse_flows.structures.library import Library
     from sse_flows.structures.prototypes import load_prototypes, read_prototypes
 
-    by = (mobile_ion, group_cations.value, group_anions.value)
-    made = read_prototypes(prototypes, *by) if prototypes else load_prototypes(None, *by)
+    by_cation, by_anion = _literal(group_cations), _literal(group_anions)
+    made = (
+        read_prototypes(prototypes, mobile_ion, by_cation, by_anion)
+        if prototypes
+        else load_prototypes(None, mobile_ion, by_cation, by_anion)
+    )
     return Library.of(
         made,
         cations=_listed(cations),
@@ -76,6 +80,10 @@ def make_library(
         sites=_sites(sites or []),
         scale_volume=scale_volume,
     )
+
+
+def _literal(grouping: Grouping) -> Literal["site", "element"]:
+    return "site" if grouping is Grouping.site else "element"
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -23,7 +23,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
     """Templates that escape everything and refuse a name that is not there."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -50,14 +50,14 @@ def render(report: ReportData) -> str:
         HTML with its style, script and figures inside. Its Content-Security-Policy names the
         style and the script by their hashes and forbids everything else, the network included.
     """
-    style = (_TEMPLATES / "page.css").read_text(encoding="utf-8") + _element_style(report)
-    script = _environment().get_template("script.html.j2").render()
+    style = page_style() + _element_style(report)
+    script = environment().get_template("script.html.j2").render()
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             page=make_page(report),
-            policy=_policy(style, script),
+            policy=page_policy(style, script),
             style=Markup(style),  # noqa: S704  our own file and element symbols
             script=Markup(script),  # noqa: S704
         )
@@ -87,7 +87,7 @@ def write_report(report: ReportData, path: str | Path) -> Path:
     path, page = Path(path), render(report)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, page)
+        replace(path, page)
     except OSError as error:
         raise SSEError(
             f"the report cannot be written to {path}: {error.strerror or error}",
@@ -96,7 +96,7 @@ def write_report(report: ReportData, path: str | Path) -> Path:
     return path
 
 
-def _replace(path: Path, content: str) -> None:
+def replace(path: Path, content: str) -> None:
     """Write beside `path`, then take its place."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -117,11 +117,17 @@ def _element_style(report: ReportData) -> str:
     return element_css(element_slots(drawn, report.mobile_ion))
 
 
-def _policy(style: str, script: str) -> str:
-    """A policy under which the page runs its own style and script and nothing else."""
+def page_style() -> str:
+    """The style sheet of all pages."""
+    return (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+
+
+def page_policy(style: str, script: str | None = None) -> str:
+    """A policy under which the page runs its own style and script, if any, and nothing else."""
+    own = "" if script is None else f"script-src 'sha256-{_sha256(script)}'; "
     return (
         f"default-src 'none'; style-src 'sha256-{_sha256(style)}'; "
-        f"script-src 'sha256-{_sha256(script)}'; base-uri 'none'; form-action 'none'"
+        f"{own}base-uri 'none'; form-action 'none'"
     )
 
 
