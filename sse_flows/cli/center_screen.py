@@ -254,7 +254,7 @@ def summary(found: CenterScreening) -> str:
 
     said = found.summary
     lines = [
-        f"{said.predicted} crystals predicted, {len(found.table)} kept; {len(said.failed)} failed"
+        f"{said.predicted} crystals predicted, {len(found.table)} kept, {len(said.failed)} failed"
     ]
     lines += [f"left out: {reason}: {count}" for reason, count in said.filtered.items() if count]
     kinds = failure_kinds([one.reason for one in said.failed])

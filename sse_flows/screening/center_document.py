@@ -45,7 +45,8 @@ KEPT_COLUMNS: dict[str, str] = {
     "outside_domain": "Whether it is unlike what the model was trained on",
     "energy_above_hull": "eV/atom; empty where not known",
     "band_gap": "eV; empty where not known",
-    "flags": "What a reader should know before trusting the row",
+    "flags": "outside domain (unlike what the model was trained on: an extrapolation), hull energy "
+    "not known, alloy (it conducts electrons)",
 }
 """Columns of the ranked table of a screen."""
 

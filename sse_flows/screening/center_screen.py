@@ -229,9 +229,9 @@ def anions_of(formula: str, mobile_ion: str) -> str:
 def _flags(table: pd.DataFrame) -> list[str]:
     """Remarks on each row, joined by semicolons."""
     remarks = (
-        (table["outside_domain"], "outside the domain of the model: an extrapolation"),
-        (table["energy_above_hull"].isna(), "energy above the hull is not known"),
-        (table["anions"] == "none", "no anion: an alloy conducts electrons"),
+        (table["outside_domain"], "outside domain"),
+        (table["energy_above_hull"].isna(), "hull energy not known"),
+        (table["anions"] == "none", "alloy"),
     )
     masks = [mask.to_numpy(bool) for mask, _ in remarks]
     return [

@@ -137,7 +137,9 @@ class Prototype:
             "id": self.id,
             "name": self.name,
             "source": self.source,
-            "structure": self.structure.as_dict(),
+            "lattice": self.structure.lattice.matrix.tolist(),
+            "symbols": [site.specie.symbol for site in self.structure],
+            "positions": self.structure.frac_coords.tolist(),
             "groups": [asdict(group) for group in self.groups],
             "labels": self.labels.tolist(),
         }
@@ -145,13 +147,13 @@ class Prototype:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Prototype:
         """A prototype from what `as_plain` gave."""
-        from sse_flows.structures.readers import structure_from_plain
+        from pymatgen.core import Lattice, Structure
 
         return cls(
             id=data["id"],
             name=data["name"],
             source=data["source"],
-            structure=structure_from_plain(data["structure"], data["id"]),
+            structure=Structure(Lattice(data["lattice"]), data["symbols"], data["positions"]),
             groups=tuple(SiteGroup(**group) for group in data["groups"]),
             labels=np.array(data["labels"]),
         )
