@@ -72,9 +72,7 @@ def site_kinds(tessellation: Tessellation, numbers: IntArray) -> IntArray:
     """
     _, kinds = np.unique(numbers, axis=1, return_inverse=True)
     kinds = kinds.ravel()
-    shape = np.round(
-        np.column_stack([tessellation.distances, tessellation.areas]), _DECIMALS
-    )
+    shape = np.round(np.column_stack([tessellation.distances, tessellation.areas]), _DECIMALS)
     _, faces = np.unique(shape, axis=0, return_inverse=True)
     while True:
         refined = _refined(tessellation, kinds, faces.ravel())
