@@ -62,7 +62,7 @@ class ElementBandCenters(RegressorMixin, BaseEstimator):
         logs = np.log(np.asarray(centers, dtype=float))
         trees = boosted_trees() if self.trees is None else clone(self.trees)
         process = SparseGaussianProcess() if self.process is None else clone(self.process)
-        self.trees_ = trees.fit(values, logs)
+        self.trees_ = trees.fit(_rounded(values), logs)
         self.process_ = process.fit(values[:, 1:N_ELEMENT], logs)  # the mass stands for the number
         return self
 
@@ -75,7 +75,12 @@ class ElementBandCenters(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "trees_")
         values = validate_data(self, X, reset=False, dtype=np.float64)
         process = self.process_.predict(values[:, 1:N_ELEMENT])
-        return np.array([self.trees_.predict(values), process])
+        return np.array([self.trees_.predict(_rounded(values)), process])
+
+
+def _rounded(values: Floats) -> Floats:
+    """Without the last digits, which depend on the cell: a threshold may lie between them."""
+    return np.round(values, 6)
 
 
 def split_totals(
@@ -110,7 +115,8 @@ def split_totals(
         return known
     model = SparseGaussianProcess(1000, 1000, 30) if process is None else process
     columns = rows.features[:, 1:N_ELEMENT]
-    if np.count_nonzero(~missing) >= max(100, np.count_nonzero(missing)):
+    n_missing = int(missing.sum())
+    if len(missing) - n_missing >= max(100, n_missing):
         fitted = clone(model).fit(columns[~missing], np.log(known[~missing]))
         values = np.exp(fitted.predict(columns))
         return np.where(missing, _scaled(rows, totals, values), known)

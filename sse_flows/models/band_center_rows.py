@@ -59,7 +59,8 @@ class ElementRows:
 
     def totals(self, values: Floats) -> Floats:
         """Means over the atoms of each crystal of a value a row, shape (crystals,)."""
-        return np.bincount(self.owners, values * self.shares, len(self.ids))
+        summed = np.bincount(self.owners, values * self.shares, len(self.ids))
+        return summed.astype(np.float64)
 
     def take(self, crystals: NDArray[np.bool_]) -> ElementRows:
         """Rows of some crystals, given by a mask over `ids`."""

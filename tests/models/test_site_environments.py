@@ -11,9 +11,11 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.models.band_center_rows import ROW_LABELS, element_rows
 from sse_flows.models.site_environments import ELEMENT_LABELS
 
+FCC = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
 
 def rock_salt(a: float = 5.64) -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+    return Structure(Lattice.cubic(a), ["Na"] * 4 + ["Cl"] * 4, [*FCC, *(FCC + 0.5)])
 
 
 def value(rows, row: int, name: str) -> float:
@@ -73,9 +75,8 @@ def test_the_cell_its_rotation_origin_and_order_do_not_matter(seed):
 
 
 def test_totals_are_means_over_atoms_and_groups_are_compositions():
-    li2o = Structure.from_spacegroup(
-        "Fm-3m", Lattice.cubic(4.6), ["O", "Li"], [[0] * 3, [0.25] * 3]
-    )
+    positions = [*FCC, *(FCC + 0.25), *(FCC + 0.75)]
+    li2o = Structure(Lattice.cubic(4.6), ["O"] * 4 + ["Li"] * 8, positions)
     rows, _ = element_rows({"a": li2o, "b": li2o.get_primitive_structure(), "c": rock_salt()})
     assert rows.totals(np.array([30.0, 60.0, 30.0, 60.0, 10.0, 20.0])) == pytest.approx(
         [40.0, 40.0, 15.0]
