@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,8 +110,3 @@ train:
 screen:
   files: [{json.dumps(folder.name)}]
 """
-
-
-def found_ids(files: Iterable[Path]) -> list[str]:
-    """Ids of the structure files of a short-list."""
-    return [str(json.loads(file.read_text())["id"]) for file in files]

@@ -93,7 +93,7 @@ def _until_broken(
                 except BrokenProcessPool:
                     lost.append((number, batch))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=not lost, cancel_futures=True)
 
 
 def _call(function: Callable[[B, S], R], batch: B) -> R:
