@@ -113,11 +113,11 @@ def split_totals(
     missing = np.isnan(known)
     if not missing.any():
         return known
-    model = SparseGaussianProcess(1000, 1000, 30) if process is None else process
     columns = rows.features[:, 1:N_ELEMENT]
     n_missing = int(missing.sum())
     if len(missing) - n_missing >= max(100, n_missing):
-        fitted = clone(model).fit(columns[~missing], np.log(known[~missing]))
+        model = SparseGaussianProcess(1000, 1000, 30) if process is None else clone(process)
+        fitted = model.fit(columns[~missing], np.log(known[~missing]))
         values = np.exp(fitted.predict(columns))
         return np.where(missing, _scaled(rows, totals, values), known)
     filled = np.where(missing, _scaled(rows, totals, np.exp(rows.features[:, FREQUENCY])), known)
@@ -125,8 +125,10 @@ def split_totals(
     for _ in range(rounds if len(set(groups)) > 1 else 0):
         values = filled.copy()
         for one, other in GroupKFold(2).split(columns, groups=groups):
-            fitted = clone(model).fit(columns[one], np.log(filled[one]))
-            values[other] = np.exp(fitted.predict(columns[other]))
+            model = SparseGaussianProcess(600, 500, 25) if process is None else clone(process)
+            values[other] = np.exp(
+                model.fit(columns[one], np.log(filled[one])).predict(columns[other])
+            )
         filled = np.where(missing, _scaled(rows, totals, values), known)
     return filled
 

@@ -39,7 +39,7 @@ TRUSTED = [
 class BandCenterScores(BaseModel):
     """Out-of-fold scores, folds by composition."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
     n_compounds: int = Field(description="Compounds scored")
     r2: float = Field(description="Coefficient of determination")
@@ -50,7 +50,7 @@ class BandCenterScores(BaseModel):
 class BandCenterDocument(BaseModel):
     """What a model of the band centre was trained on and how well it does."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
     sources: dict[str, int] = Field(description="Compounds of each training set")
     n_with_elements: int = Field(description="Compounds with band centres of their elements")
