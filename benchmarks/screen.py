@@ -5,9 +5,9 @@
     python benchmarks/screen.py peer FILE [--count 20]
 
 `pool` and `prototypes` screen from end to end and print wall seconds, CPU seconds of this process
-and of its workers, and the largest memory of any of them. `peer` computes the same 273 features of
-the first crystals of a pool with pymatgen and matminer, the usual way, for comparison. CPU seconds
-and ratios hold on a busy machine, wall times only on an idle one.
+and of its workers, and the largest memory of any of them. `peer` computes the 128 structure
+features of the first crystals of a pool with pymatgen and matminer, the usual way, for comparison.
+CPU seconds and ratios hold on a busy machine, wall times only on an idle one.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def screen(source: Any, model: Path | None, processes: int) -> dict[str, Any]:
 
 
 def peer(path: Path, count: int) -> dict[str, Any]:
-    """The features of the first ordered crystals by pymatgen and matminer, one process."""
+    """The structure features of the first crystals by pymatgen and matminer, one process."""
     from matminer.featurizers.base import MultipleFeaturizer
     from matminer.featurizers.structure import (
         ChemicalOrdering,
