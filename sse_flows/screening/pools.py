@@ -202,7 +202,8 @@ class PrototypeChildren:
     @property
     def digest(self) -> str:
         """SHA-256 of prototypes and choices."""
-        text = json.dumps(self.as_plain(), sort_keys=True, default=float)
+        plain = self.as_plain()["substitutions"]
+        text = json.dumps(plain, sort_keys=True, default=float)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def as_plain(self) -> dict[str, Any]:
