@@ -29,13 +29,19 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/phonon_flow.py
 
-$(READY): pyproject.toml
+KERNEL = $(wildcard sse_flows/models/subset_search/screen*)
+
+$(READY): pyproject.toml $(KERNEL)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "the venv module is missing; trying: apt-get install python3-venv"; \
 	  SUDO=$$(command -v sudo || true); \
 	  $$SUDO apt-get update -q && $$SUDO apt-get install -y -q python3-venv; }
+	@command -v c++ >/dev/null || { \
+	  echo "no C++ compiler: the subset search will be slower; trying: apt-get install g++"; \
+	  SUDO=$$(command -v sudo || true); \
+	  $$SUDO apt-get update -q && $$SUDO apt-get install -y -q --no-install-recommends g++ || true; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q "$(TORCH)" || $(BIN)/python -m pip install -q "torch>=2.4"

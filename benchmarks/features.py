@@ -31,47 +31,17 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.descriptors.crystal.featurizer import BondStiffnessFeaturizer, WardFeaturizer
 from sse_flows.descriptors.crystal.labels import LABEL_GROUPS, WARD_LABELS
 from sse_flows.descriptors.crystal.rows import feature_rows
+from sse_flows.descriptors.crystal.tessellation import tessellate
+from sse_flows.testing.matminer_ward import matminer_ward
 
 SAMPLE = ((1, 6, 45), (7, 12, 65), (13, 20, 45), (21, 30, 35), (31, 50, 24), (51, 80, 7))
 """Fewest sites, most sites, how many crystals; for these matminer takes minutes, not hours."""
 
-LARGE = ((100, 112, 2), (140, 150, 1))
+LARGE = ((100, 112, 2), (140, 150, 1), (190, 200, 1))
 """The same, computed last."""
 
 TOLERANCE = 1e-8
 """Relative deviation above which a crystal is listed."""
-
-
-def matminer_ward():
-    """Matminer's featurizer with the preset of Ward 2017."""
-    from matminer.featurizers.base import MultipleFeaturizer
-    from matminer.featurizers.composition import (
-        ElementProperty,
-        IonProperty,
-        Stoichiometry,
-        ValenceOrbital,
-    )
-    from matminer.featurizers.structure import (
-        ChemicalOrdering,
-        MaximumPackingEfficiency,
-        SiteStatsFingerprint,
-        StructuralHeterogeneity,
-        StructureComposition,
-    )
-
-    return MultipleFeaturizer(
-        [
-            SiteStatsFingerprint.from_preset("CoordinationNumber_ward-prb-2017"),
-            StructuralHeterogeneity(),
-            ChemicalOrdering(),
-            MaximumPackingEfficiency(),
-            SiteStatsFingerprint.from_preset("LocalPropertyDifference_ward-prb-2017"),
-            StructureComposition(Stoichiometry()),
-            StructureComposition(ElementProperty.from_preset("magpie")),
-            StructureComposition(ValenceOrbital(props=["frac"])),
-            StructureComposition(IonProperty(fast=True)),
-        ]
-    )
 
 
 def read_pool(file: Path) -> list[dict]:
@@ -149,7 +119,18 @@ def report_agreement(sample: list[dict], ours: np.ndarray, theirs: np.ndarray) -
     for row, one in zip(sample, deviation, strict=True):
         if one.max() > TOLERANCE:
             names = [WARD_LABELS[k] for k in np.argsort(-one)[:3]]
-            print(f"{row['id']}, {len(row['sp'])} sites: {one.max():.1e} in {', '.join(names)}")
+            print(
+                f"{row['id']}, {len(row['sp'])} sites: {one.max():.1e} in {', '.join(names)}; "
+                f"pymatgen's cells fill the crystal {matminer_filling(structure_of(row)):.6f} times"
+            )
+
+
+def matminer_filling(structure: Structure) -> float:
+    """Summed volume of the Voronoi cells that matminer uses, over that of the crystal."""
+    from pymatgen.analysis.local_env import VoronoiNN
+
+    cells = VoronoiNN().get_all_voronoi_polyhedra(structure)
+    return sum(face["volume"] for cell in cells for face in cell.values()) / structure.volume
 
 
 def report_speed(sample: list[dict], ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -167,22 +148,41 @@ def report_speed(sample: list[dict], ours: np.ndarray, theirs: np.ndarray) -> No
     print(f"structures a second and core: matminer {1 / theirs.mean():.2f}, {1 / ours.mean():.0f}")
 
 
-def report_outside(sample: list[dict]) -> None:
-    """What matminer gives when sites are not in [0, 1)."""
-    featurizer, shift = matminer_ward(), np.array([0.6, 0.7, 0.8])
-    print("\nthe same crystal moved by (0.6, 0.7, 0.8), sites not wrapped back:")
-    for row in [one for one in sample if 3 <= len(one["sp"]) <= 10][::12][:6]:
-        inside = structure_of(row)
-        moved = Structure(inside.lattice, inside.species, inside.frac_coords + shift)
-        before, ours = (np.array(WardFeaturizer().featurize(one)) for one in (inside, moved))
-        found = reference(featurizer, moved)
-        theirs = np.array(found.get("values", [np.nan]))
-        wrong = np.sum(~np.isclose(before, theirs, rtol=TOLERANCE, atol=1e-8))
-        change = np.max(np.abs(ours - before))
+def verdict(featurizer, structure: Structure, ours: np.ndarray) -> str:
+    """How matminer does on one crystal whose features we know."""
+    found = reference(featurizer, structure)
+    if "error" in found:
+        return found["error"].split("\n")[0]
+    wrong = np.sum(~np.isclose(ours, found["values"], rtol=TOLERANCE, atol=1e-8))
+    if not wrong:
+        return "equal"
+    return f"{wrong} values differ, its cells fill {matminer_filling(structure):.4f} crystals"
+
+
+def report_odd(pool: list[dict]) -> None:
+    """Small crystals with sites outside [0, 1), and with faces beyond pymatgen's 13 Å."""
+    featurizer, ours = matminer_ward(), WardFeaturizer()
+    small = [row for row in pool if len(row["sp"]) <= 12]
+    outside = [row for row in small if np.any(np.floor(row["xyz"]))]
+    print(f"\n{len(outside)} of {len(small)} crystals up to 12 sites have sites outside [0, 1):")
+    for row in outside[:: max(1, len(outside) // 10)][:10]:
+        given = Structure(Lattice.from_parameters(*row["cell"]), row["sp"], row["xyz"])
+        values = np.array(ours.featurize(given))
+        for name, one in (("as given", given), ("wrapped", structure_of(row))):
+            print(f"{row['id']}, {len(given)} sites, {name}: {verdict(featurizer, one, values)}")
+    sparse = [row for row in small if is_sparse(structure_of(row))]
+    print(f"\n{len(sparse)} have faces between sites more than 13 Å apart:")
+    for row in sparse:
+        values = np.array(ours.featurize(structure_of(row)))
         print(
-            f"{row['id']}, {len(row['sp'])} sites: {wrong} of matminer's values change, "
-            f"{found.get('error', 'without an error')}; ours by {change:.0e}"
+            f"{row['id']}, {len(row['sp'])} sites:", verdict(featurizer, structure_of(row), values)
         )
+
+
+def is_sparse(structure: Structure) -> bool:
+    """Whether two sites farther apart than pymatgen looks (13 Å) share a face."""
+    cells = tessellate(structure.lattice.matrix, structure.frac_coords)
+    return bool(np.any((cells.distances > 13.0) & (cells.areas > 1e-4)))
 
 
 def report_pool(pool: list[dict]) -> None:
@@ -226,7 +226,7 @@ def main() -> None:
     print(f"{len(done)} crystals of {min(len(r['sp']) for r in done)} sites or more")
     report_agreement(done, ours, theirs)
     report_speed(done, seconds, np.array([known[row["id"]]["seconds"] for row in done]))
-    report_outside(done)
+    report_odd(pool)
     report_pool(pool)
 
 

@@ -27,9 +27,11 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 from sse_flows.campaign.importing import describe_entry, import_entries
+from sse_flows.phonons.born import read_born
+from sse_flows.phonons.crystal import read_crystal
 from sse_flows.phonons.entries import Entry, Source, find_entries, read_entry
 from sse_flows.phonons.force_sets import force_constants_of
-from sse_flows.phonons.kyoto import entry_dynamics, read_born, read_crystal
+from sse_flows.phonons.imported import entry_dynamics
 from sse_flows.store.jobstore import open_store
 from sse_flows.units import THZ_TO_MEV
 

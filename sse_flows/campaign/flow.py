@@ -26,6 +26,7 @@ from sse_flows.campaign.jobs import (
 )
 from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.manifest import Manifest, read_manifest
+from sse_flows.campaign.places import PLAN_FILE
 from sse_flows.campaign.pool import Pool, read_pool, without_charges
 from sse_flows.campaign.tables import table_hash, table_path
 from sse_flows.errors import SSEError
@@ -36,8 +37,6 @@ STAGES = ("order", "relax", "phonons", "descriptors")
 
 REFERENCES = "references"
 """Stage of the relaxed elements, which belong to no compound."""
-
-PLAN_FILE = "campaign.json"
 
 
 class Plan(BaseModel):
@@ -235,6 +234,7 @@ class _Builder:
                 "n_estimators": models.trees,
                 "random_state": models.random_state,
                 "nested": models.nested,
+                "elimination": models.elimination,
             },
         )
         jobs = [_label(train, "models", None)]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sse_flows.descriptors.document import DescriptorSet
     from sse_flows.phonons.document import LatticeDynamics
-    from sse_flows.phonons.entries import Entry, Source
+    from sse_flows.phonons.entries import Entry, Origin, Source
 
 Watch = Callable[[int, int, "Imported"], None]
 
@@ -163,32 +163,41 @@ def _import(source: Source, mobile_ion: str, store: JobStore) -> bool:
 
     entry = read_entry(source)
     phonons, descriptors = entry_keys(entry, mobile_ion)
-    stored = {
-        doc["uuid"]
-        for doc in store.query(
-            {"uuid": {"$in": [phonons, descriptors]}, "output": {"$ne": None}}, ["uuid"]
-        )
-    }
+    stored = stored_keys(store, [phonons, descriptors])
     if {phonons, descriptors} <= stored:
         return False
     _check_mobile(entry, mobile_ion)
-    dynamics = _load(store, phonons) if phonons in stored else _compute(store, phonons, entry)
+    dynamics = (
+        load_dynamics(store, phonons) if phonons in stored else _compute(store, phonons, entry)
+    )
     found = describe_entry(dynamics, mobile_ion)
-    _write(store, descriptors, "describe entry", "descriptors", found, [])
+    write_document(store, descriptors, "describe entry", "descriptors", found, entry.origin)
     return True
+
+
+def stored_keys(store: JobStore, keys: list[str]) -> set[str]:
+    """Those of some ids whose documents are stored."""
+    criteria = {"uuid": {"$in": keys}, "output": {"$ne": None}}
+    return {doc["uuid"] for doc in store.query(criteria, ["uuid"])}
 
 
 def entry_keys(entry: Entry, mobile_ion: str) -> tuple[str, str]:
     """Ids of the two documents: content keys of the files, the id and the mobile ion."""
     work = {"import": "phonons", "compound": entry.compound_id, "files": entry.digest}
-    phonons = str(uuid.UUID(content_key(work)[:32]))
-    more = {"import": "descriptors", "of": phonons, "mobile_ion": mobile_ion}
-    return phonons, str(uuid.UUID(content_key(more)[:32]))
+    if entry.origin != "kyoto":
+        work["origin"] = entry.origin
+    phonons = key_of(work)
+    return phonons, key_of({"import": "descriptors", "of": phonons, "mobile_ion": mobile_ion})
+
+
+def key_of(work: dict[str, str]) -> str:
+    """Content key in the form of jobflow's ids."""
+    return str(uuid.UUID(content_key(work)[:32]))
 
 
 def _check_mobile(entry: Entry, mobile_ion: str) -> None:
     """Refuse a crystal without the mobile ion before its phonons are computed."""
-    from sse_flows.phonons.kyoto import read_crystal
+    from sse_flows.phonons.crystal import read_crystal
 
     symbols = list(dict.fromkeys(read_crystal(entry).unitcell.symbols))
     if mobile_ion not in symbols:
@@ -200,15 +209,15 @@ def _check_mobile(entry: Entry, mobile_ion: str) -> None:
 
 
 def _compute(store: JobStore, key: str, entry: Entry) -> LatticeDynamics:
-    from sse_flows.phonons.flow import BIG_ARRAYS
-    from sse_flows.phonons.kyoto import entry_dynamics
+    from sse_flows.phonons.imported import entry_dynamics
 
     dynamics = entry_dynamics(entry)
-    _write(store, key, "import lattice dynamics", "phonons", dynamics, BIG_ARRAYS)
+    write_document(store, key, "import lattice dynamics", "phonons", dynamics, entry.origin)
     return dynamics
 
 
-def _load(store: JobStore, key: str) -> LatticeDynamics:
+def load_dynamics(store: JobStore, key: str) -> LatticeDynamics:
+    """Lattice dynamics that are stored, with their large arrays."""
     from sse_flows.campaign.results import parse_output
     from sse_flows.phonons.document import LatticeDynamics
 
@@ -217,8 +226,19 @@ def _load(store: JobStore, key: str) -> LatticeDynamics:
     return parse_output(doc["output"], LatticeDynamics)
 
 
-def describe_entry(dynamics: LatticeDynamics, mobile_ion: str) -> DescriptorSet:
-    """The 30 descriptors of an imported crystal: ordered, its gap and heat of formation unknown.
+def describe_entry(
+    dynamics: LatticeDynamics, mobile_ion: str, properties: dict[str, float] | None = None
+) -> DescriptorSet:
+    """The 30 descriptors of an imported crystal, which is ordered.
+
+    Parameters
+    ----------
+    dynamics
+        Its lattice dynamics.
+    mobile_ion
+        Element of the mobile ion.
+    properties
+        What is known of `band_gap` (eV), `formation_energy` and `energy_above_hull` (eV/atom).
 
     Raises
     ------
@@ -234,16 +254,30 @@ def describe_entry(dynamics: LatticeDynamics, mobile_ion: str) -> DescriptorSet:
         mobile_ion=mobile_ion,
         structure=dynamics.unitcell,
         source=f"{dynamics.provenance.get('entry', dynamics.compound_id)}, {dynamics.method}",
+        **(properties or {}),  # type: ignore[arg-type]
     )
     return describe(compound, dynamics)
 
 
-def _write(
-    store: JobStore, key: str, name: str, stage: str, document: Any, arrays: list[str]
+def write_document(
+    store: JobStore, key: str, name: str, stage: str, document: Any, origin: Origin
 ) -> None:
-    """Write a document as jobflow writes the output of a job."""
+    """Write a document as jobflow writes the output of a job, saying where it was imported from.
+
+    Parameters
+    ----------
+    store
+        Connected.
+    key, name, stage
+        Id, name and stage of the job that it stands for.
+    document
+        With a ``compound_id``; large arrays of a LatticeDynamics go to the additional store.
+    origin
+        Who computed the phonons.
+    """
     from monty.json import jsanitize
 
+    from sse_flows.phonons.flow import BIG_ARRAYS
     from sse_flows.store.jobstore import BLOB_STORE
 
     record = {
@@ -251,9 +285,9 @@ def _write(
         "index": 1,
         "output": jsanitize(document, strict=True, enum_values=True, allow_bson=True),
         "completed_at": datetime.now().isoformat(),
-        "metadata": {"stage": stage, "compound": document.compound_id, "imported": True},
+        "metadata": {"stage": stage, "compound": document.compound_id, "imported": origin},
         "hosts": [],
         "name": name,
     }
-    save: Any = {BLOB_STORE: arrays} if arrays else None
+    save: Any = {BLOB_STORE: BIG_ARRAYS} if stage == "phonons" else None
     store.update(record, key=["uuid", "index"], save=save)

@@ -11,6 +11,7 @@ from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.models.document import TrainedModels
 from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.screening.document import Filters, ScreeningResult
+from sse_flows.screening.versions import ModelVersion
 from sse_flows.structures.compound import Compound
 
 
@@ -68,7 +69,13 @@ def describe_compound(
 
 @job(output_schema=TrainedModels)
 def train_models(
-    sets: list[DescriptorSet | None], table: str | None, table_hash: str | None, settings: dict
+    sets: list[DescriptorSet | None],
+    table: str | None,
+    table_hash: str | None,
+    settings: dict,
+    conductivities: dict[str, float] | None = None,
+    properties: dict[str, dict[str, float]] | None = None,
+    sets_hash: str | None = None,
 ) -> TrainedModels:
     """Train on the compounds computed here, together with a table computed before.
 
@@ -83,19 +90,66 @@ def train_models(
         SHA-256 of the table, so that another table is another job.
     settings
         Keyword arguments of :func:`sse_flows.models.train.train`.
+    conductivities
+        Measured, S/cm by id, in place of those of the descriptors.
+    properties
+        Band gaps (eV) and energies above hull (eV/atom) by id, likewise.
+    sets_hash
+        Of the content of `sets`, where they are references to documents that may be replaced.
     """
     from sse_flows.campaign.tables import joined_table
     from sse_flows.models.train import train
 
-    return train(joined_table(sets, table), **settings)
+    return train(joined_table(sets, table, conductivities, properties), **settings)
 
 
 @job(output_schema=ScreeningResult)
 def screen_pool(
-    sets: list[DescriptorSet | None], models: TrainedModels, filters: Filters
+    sets: list[DescriptorSet | None],
+    models: TrainedModels,
+    filters: Filters,
+    properties: dict[str, dict[str, float]] | None = None,
+    sets_hash: str | None = None,
 ) -> ScreeningResult:
-    """Rank the pool; compounds that failed are left out."""
+    """Rank the pool; compounds that failed are left out. Arguments as of `train_models`."""
     from sse_flows.campaign.tables import joined_table
     from sse_flows.screening.rank import screen
 
-    return screen(joined_table(sets, None), models, filters)
+    return screen(joined_table(sets, None, properties=properties), models, filters)
+
+
+@job(output_schema=ModelVersion)
+def version_models(
+    name: str,
+    made: tuple[TrainedModels, ScreeningResult],
+    jobs: tuple[str, str],
+    fingerprints: dict[str, str],
+    settings: dict[str, Any],
+    previous: tuple[ModelVersion, TrainedModels, ScreeningResult] | None,
+    previous_job: str | None,
+) -> ModelVersion:
+    """Number the models, and say what changed since the version before.
+
+    Parameters
+    ----------
+    name
+        Of the series of versions.
+    made, jobs
+        Models and screening of this version, and the ids of their jobs.
+    fingerprints
+        SHA-256 of the descriptors by compound id; of compounds of another table there is none.
+    settings
+        Of training and screening.
+    previous, previous_job
+        The version before with its models and screening, and its job; None for the first.
+    """
+    from sse_flows.screening.versions import compare_versions, describe_version
+
+    version = describe_version(name, made, jobs, fingerprints, settings)
+    if previous is None:
+        return version
+    numbered = {"version": previous[0].version + 1, "previous_job": previous_job}
+    version = version.model_copy(update=numbered)
+    before, models, screening = previous  # a list by now: JSON knows no tuples
+    changes = compare_versions((before, models, screening), (version, made[0], made[1]))
+    return version.model_copy(update={"changes": changes})

@@ -21,7 +21,7 @@ from monty.json import MontyDecoder, MontyEncoder
 KEY_VERSION = 1
 """Raise this when the making of keys changes: every stored result is then computed anew."""
 
-JOB_VERSIONS = {"describe_compound": 1}
+JOB_VERSIONS = {"describe_compound": 1, "train_models": 2}
 """Raise a job's number (0 where it is not listed) when its code gives other results for the same
 inputs: its stored results, and those that build on them, are then computed anew, no others."""
 

@@ -102,6 +102,9 @@ class Models(_Section):
     trees: int = Field(200, ge=1, description="Trees of the random forest")
     random_state: int = Field(0, ge=0, description="Seed of everything random")
     nested: bool = Field(True, description="Also score with the selection inside the folds")
+    elimination: bool = Field(
+        False, description="Keep only the descriptors that a backward elimination leaves the forest"
+    )
 
 
 class Results(_Section):

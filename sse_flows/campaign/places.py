@@ -1,6 +1,9 @@
-"""Folders that commands use unless told otherwise; imports nothing, so that help stays quick."""
+"""Folders and files that commands use unless told otherwise; imports nothing: help stays quick."""
 
 from __future__ import annotations
 
-IMPORTED_KYOTO = "runs/kyoto"
-"""Results folder of `sse import kyoto`, the pool ``kyoto`` of `sse screen`."""
+IMPORTED: dict[str, str] = {"kyoto": "runs/kyoto", "phonopy": "runs/phonopy", "mp": "runs/mp"}
+"""Results folder of `sse import NAME`, the pool NAME of `sse screen`."""
+
+PLAN_FILE = "campaign.json"
+"""Plan of a campaign within its results folder."""

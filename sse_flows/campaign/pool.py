@@ -114,14 +114,14 @@ def _add(pool: Pool, compound: Compound, role: str) -> None:
 
 
 def _add_conductivities(pool: Pool, path: Path) -> None:
-    from sse_flows.structures.intake import read_conductivities
+    from sse_flows.structures.conductivities import read_conductivities
 
-    for compound_id, (conductivity, source) in read_conductivities(path).items():
+    for compound_id, measured in read_conductivities(path).items():
         if compound_id not in pool.compounds:
             pool.failures[compound_id] = f"in {path.name} but no structure has this id"
             continue
         compound = pool.compounds[compound_id]
-        compound.conductivity, compound.conductivity_source = conductivity, source
+        compound.conductivity, compound.conductivity_source = measured.conductivity, measured.source
 
 
 def _merge(pool: Pool) -> None:

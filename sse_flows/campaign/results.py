@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     from sse_flows.campaign.flow import Campaign, Plan
+    from sse_flows.models.explanation import CompoundExplanation
     from sse_flows.report.document import ReportData
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -185,7 +186,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
             )
         )
     problems = read_status(folder, plan).problems
-    manifest = campaign.manifest
+    manifest, models = campaign.manifest, results.models()
     return ReportData(
         name=manifest.name,
         mobile_ion=", ".join(manifest.mobile_ions),
@@ -199,10 +200,23 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
             Failure(compound_id=p.compound, stage=p.stage, reason=p.reason, mend=p.mend)
             for p in problems
         ],
-        models=results.models(),
+        models=models,
         screening=results.screening(),
+        explanations=_explanations(models, list(described.values())),
         reference_rows=_reference_rows(manifest.train.table, campaign, described),
     )
+
+
+def _explanations(
+    models: TrainedModels | None, sets: list[DescriptorSet]
+) -> list[CompoundExplanation]:
+    """What adds up to the predictions of the compounds; none without models or compounds."""
+    if models is None or not sets:
+        return []
+    from sse_flows.descriptors.table import descriptor_table
+    from sse_flows.models.explain import explain_compounds
+
+    return explain_compounds(models, descriptor_table(sets))
 
 
 def _without_force_constants(dynamics: LatticeDynamics | None) -> LatticeDynamics | None:

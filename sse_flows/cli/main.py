@@ -15,7 +15,9 @@ from sse_flows.cli import (
     imports,
     init,
     models,
+    retrain,
     screen,
+    subsets,
     substitute,
 )
 from sse_flows.errors import SSEError, one_line
@@ -43,6 +45,9 @@ app.command(
     epilog="Screening by the phonon band centre: sse screen --model band-center --help",
 )(screen.screen)
 app.command("substitute")(substitute.substitute)
+app.command("retrain")(retrain.retrain)
+app.command("versions")(retrain.versions)
+app.add_typer(subsets.app, name="subsets")
 app.add_typer(band_center.app, name="band-center")
 
 

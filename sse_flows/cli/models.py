@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sse_flows.cli.options import Output
+from sse_flows.cli.options import Conductivities, MobileIon, Output, Properties
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Table = Annotated[
     str,
-    typer.Argument(help="CSV as `sse results` writes it, or builtin.", show_default=False),
+    typer.Argument(
+        help="CSV as `sse results` writes it, builtin, kyoto, or the results folder of an import "
+        "or a campaign.",
+        show_default=False,
+    ),
 ]
 MaxFeatures = Annotated[
     int, typer.Option("--max-features", min=1, help="Largest subset of descriptors.")
@@ -24,6 +28,9 @@ Threshold = Annotated[float, typer.Option(help="Superionic above, S/cm.")]
 
 def evaluate(
     table: Table,
+    conductivities: Conductivities = None,
+    properties: Properties = None,
+    mobile_ion: MobileIon = "Li",
     model: Annotated[
         Path | None, typer.Option(help="Test this saved model on the compounds it never saw.")
     ] = None,
@@ -49,10 +56,11 @@ def evaluate(
     from sse_flows.cli.tables import evaluation_table, unseen_table
     from sse_flows.models import evaluate as scores
     from sse_flows.models.registry import load_models
+    from sse_flows.models.unseen import evaluate_unseen
 
-    rows = _read(table, groups)
+    rows = _read(table, mobile_ion, conductivities, properties, groups)
     if model is not None:
-        unseen = scores.evaluate_unseen(rows, load_models(model), level=level)
+        unseen = evaluate_unseen(rows, load_models(model), level=level)
         _write(unseen.model_dump_json(indent=1), output)
         return typer.echo(unseen_table(unseen))
     found = scores.evaluate(
@@ -73,54 +81,67 @@ def evaluate(
 def train(
     table: Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the saved model.")],
+    conductivities: Conductivities = None,
+    properties: Properties = None,
+    mobile_ion: MobileIon = "Li",
     threshold: Threshold = 1e-4,
     max_features: MaxFeatures = 4,
     nested: Annotated[
         bool, typer.Option(help="Choose descriptors inside the folds too: minutes.")
     ] = True,
     trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 200,
+    elimination: Annotated[
+        bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
+    ] = False,
 ) -> None:
     """Train both models on a table and save them."""
     from sse_flows.errors import SSEError
     from sse_flows.models.registry import save_models
     from sse_flows.models.train import train as fit
+    from sse_flows.report import write_model_page
 
     models = fit(
-        _read(table),
+        _read(table, mobile_ion, conductivities, properties),
         threshold=threshold,
         max_features=max_features,
         nested=nested,
         n_estimators=trees,
+        elimination=elimination,
     )
     try:
         folder = save_models(models, output)
     except OSError as error:
         raise SSEError(f"cannot write {output}: {error.strerror}", mend="Name another") from error
+    write_model_page(models, folder / "report.html")
     for note in models.notes:
         typer.echo(note)
     typer.echo(f"wrote {folder}; test it on other compounds: sse evaluate TABLE --model {folder}")
 
 
-def _read(table: str, groups: str | None = None) -> pd.DataFrame:
+def _read(
+    table: str,
+    mobile_ion: str,
+    conductivities: str | None = None,
+    properties: Path | None = None,
+    groups: str | None = None,
+) -> pd.DataFrame:
     """The table, with the column of groups where it is one of the user's own."""
     import pandas as pd
 
-    from sse_flows.campaign.tables import table_path
-    from sse_flows.descriptors.table import read_descriptor_csv
-    from sse_flows.errors import SSEError
+    from sse_flows.campaign.tables import read_any_table, table_path, with_conductivities
+    from sse_flows.screening.properties import read_properties, with_properties
+    from sse_flows.structures.conductivities import read_conductivities
 
-    path = table_path(table)
-    try:
-        rows = read_descriptor_csv(path)
-        if groups is not None and groups not in rows.columns:
-            own = pd.read_csv(path, dtype=str, index_col="compound_id")
-            if groups in own.columns:
-                rows[groups] = own[groups]
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise SSEError(
-            f"{path} is not a CSV file ({' '.join(str(error).split())})",
-            mend="Write it with `sse results --format csv`",
-        ) from error
+    rows = read_any_table(table, mobile_ion)
+    if conductivities is not None:
+        measured = read_conductivities(conductivities)
+        rows = with_conductivities(rows, {k: one.conductivity for k, one in measured.items()})
+    if properties is not None:
+        rows = with_properties(rows, read_properties(properties))
+    if groups is not None and groups not in rows.columns and not Path(table).is_dir():
+        own = pd.read_csv(table_path(table), dtype=str, index_col="compound_id")
+        if groups in own.columns:
+            rows[groups] = own[groups]
     return rows
 
 

@@ -19,6 +19,24 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write there.", show_default="standard output")
 ]
 
+Properties = Annotated[
+    Path | None,
+    typer.Option(
+        help="Band gaps and hull energies by id: CSV (id, band_gap, energy_above_hull) or JSON "
+        "lines (id, gap, ehull); .gz too.",
+        show_default=False,
+    ),
+]
+MobileIon = Annotated[str, typer.Option("--mobile-ion", "-m", help="Element of the mobile ion.")]
+Conductivities = Annotated[
+    str | None,
+    typer.Option(
+        help="Measured conductivities by id: CSV (id, conductivity_S_per_cm), or measured for "
+        "the 56 shipped ones of the Kyoto database.",
+        show_default=False,
+    ),
+]
+
 
 class Format(StrEnum):
     """How tables are written."""

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sse_flows.campaign.status import Status
-    from sse_flows.models.evaluate import Evaluation, ModelEvaluation, UnseenEvaluation
+    from sse_flows.campaign.versions import Stored
+    from sse_flows.models.evaluate import Evaluation, ModelEvaluation
+    from sse_flows.models.subset_document import SubsetResult
+    from sse_flows.models.unseen import UnseenEvaluation
     from sse_flows.screening.document import ScreeningResult
+    from sse_flows.screening.versions import ModelChanges, ModelVersion
 
 _SHOWN = (
     "formula",
@@ -25,6 +29,15 @@ _SHOWN = (
     "rank",
     "probability",
     "log10_conductivity_predicted",
+)
+
+_TRAINED = (
+    "log10_conductivity",
+    "log10_conductivity_low",
+    "log10_conductivity_high",
+    "prediction_set",
+    "outside_domain",
+    "in_training",
 )
 
 _RANKED_BY = (
@@ -84,7 +97,7 @@ def evaluation_table(found: Evaluation) -> str:
     )
     lines.append(f"classifier: {', '.join(found.classifier.features)}")
     if found.elimination is not None:
-        lines.append(f"elimination: {', '.join(found.elimination.features)}")
+        lines.append(f"elimination: {', '.join(found.elimination.features)}{_nesting(found)}")
     if found.classifier.grouped is not None:
         lines.append(f"{len(found.classifier.grouped.groups)} groups")
     if found.scrambled is not None:
@@ -94,6 +107,99 @@ def evaluation_table(found: Evaluation) -> str:
         )
     lines.append("; ".join(f"{part} {seconds:.0f} s" for part, seconds in found.seconds.items()))
     return "\n".join(lines)
+
+
+def _nesting(found: Evaluation) -> str:
+    """How the elimination was cross-validated."""
+    how = found.elimination and found.elimination.nested_settings
+    if not how:
+        return ""
+    return (
+        f"; nested in {how.n_splits} folds with {how.n_estimators} trees, {how.ranking_trees} to "
+        f"rank by, {how.n_confirm} confirmed"
+    )
+
+
+def versions_table(found: list[Stored]) -> str:
+    """Versions of models, one a line."""
+    if not found:
+        return "no versions of models; make one with `sse retrain`"
+    rows = [
+        ["name", "version", "made", "compounds", "classifier", "superionic", "accuracy", "RMSE"]
+    ]
+    for one in found:
+        version = one.version
+        honest = {(s.model, s.score): s for s in version.scores}  # the last is the nested one
+        rows.append(
+            [
+                version.name,
+                str(version.version),
+                one.completed_at[:16],
+                str(version.n_training),
+                " ".join(version.classifier_features),
+                f"{len(version.superionic)} of {version.n_ranked}",
+                f"{honest['classifier', 'accuracy'].value:.3f}",
+                f"{honest['regressor', 'rmse'].value:.3f}",
+            ]
+        )
+    return aligned(rows) + "\n(accuracy and RMSE nested where the version has them so)"
+
+
+def version_table(version: ModelVersion, made: str, *, is_new: bool = True) -> str:
+    """One version: its scores, and what changed since the one before."""
+    lines = [
+        f"{version.name}, version {version.version}, made {made[:16]}: {version.n_training} "
+        f"training compounds, {version.n_superionic} superionic; {len(version.superionic)} of "
+        f"{version.n_ranked} ranked compounds are predicted superionic"
+    ]
+    if not is_new:
+        lines.insert(0, "nothing has changed since the latest version: nothing was computed")
+    lines.append(f"classifier: {', '.join(version.classifier_features)}")
+    rows = [["model", "score", "descriptors chosen", "before", "after"]]
+    changes = version.changes
+    if changes is None:
+        rows += [
+            [one.model, _name(one.score), one.selection, "-", f"{one.value:.3f}"]
+            for one in version.scores
+        ]
+        return "\n".join([*lines, "", aligned(rows)])
+    rows += [
+        [s.model, _name(s.score), s.selection, _score(s.before), _score(s.after)]
+        for s in changes.scores
+    ]
+    return "\n".join([*lines, "", aligned(rows), "", *_change_lines(changes)])
+
+
+def _change_lines(changes: ModelChanges) -> list[str]:
+    """What changed, a line each; nothing of what did not."""
+    told = [
+        ("training compounds added", changes.added),
+        ("training compounds removed", changes.removed),
+        ("training compounds changed", [f"{k} ({v})" for k, v in changes.changed.items()]),
+        ("pool compounds added", changes.pool_added),
+        ("pool compounds removed", changes.pool_removed),
+        *((f"descriptors into the {k}", v) for k, v in changes.descriptors_in.items()),
+        *((f"descriptors out of the {k}", v) for k, v in changes.descriptors_out.items()),
+        ("newly superionic", [f"{k} {v}" for k, v in changes.entered.items()]),
+        ("no longer superionic", [f"{k} {v}" for k, v in changes.left.items()]),
+        (
+            "largest moves",
+            [f"{m.compound_id} {m.formula} {m.before} to {m.after}" for m in changes.moves],
+        ),
+        ("settings", [f"{k} {a} to {b}" for k, (a, b) in changes.settings.items()]),
+        ("software", [f"{k} {a} to {b}" for k, (a, b) in changes.software.items()]),
+    ]
+    lines = [f"{what}: {_some(names)}" for what, names in told if names]
+    return [f"against version {changes.previous}:", *(lines or ["no difference"])]
+
+
+def _some(names: list[str], most: int = 12) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def unseen_table(found: UnseenEvaluation) -> str:
@@ -134,9 +240,14 @@ def _name(score: str) -> str:
 
 
 def screening_table(table: pd.DataFrame) -> str:
-    """Ranked compounds with what the published equation reads; csv and json hold all."""
-    columns = ["rank", "formula", "probability", "superionic", *_RANKED_BY, "soft_mode_flag"]
+    """Ranked compounds with what they are ranked by; csv and json hold all."""
+    trained = "prediction_set" in table.columns
+    more = _TRAINED if trained else (*_RANKED_BY, "soft_mode_flag")
+    columns = ["rank", "formula", "probability", "superionic", *more]
     short = [name.replace("low_energy_", "").replace("vibrational_", "") for name in columns]
+    short = [
+        name.replace("log10_conductivity", "log10").replace("prediction_", "") for name in short
+    ]
     rows = [["material_id", *short, "flags"]]
     for name, values in table.iterrows():
         flags = str(values["flags"])
@@ -158,6 +269,34 @@ def screening_summary(result: ScreeningResult) -> str:
 def _kind(reason: str) -> str:
     """A reason without its numbers: what it has in common with others."""
     return re.sub(r" -?[\d.]+(e[-+]?\d+)?( eV(/atom)?)? is (above|below)", r" is \4", reason)
+
+
+def subsets_table(result: SubsetResult) -> str:
+    """Best subset of every size, then the chosen one and what was searched."""
+    score = _name(result.settings.scoring)
+    rows = [["", "size", score, "sklearn", "newton", "training", "ties", "features"]]
+    for size in result.sizes:
+        scores = (size.score, size.score_sklearn, size.score_sklearn_newton, size.train_score)
+        cells = ["-" if value is None else f"{value:.3f}" for value in scores]
+        mark, names = "*" if size.chosen else "", " ".join(size.features)
+        names = names if len(names) <= 72 else names[:69] + "..."
+        rows.append([mark, str(size.n_features), *cells, f"{size.n_tied:,}", names])
+    dropped = "; ".join(f"{name} ({reason})" for name, reason in result.dropped.items())
+    return "\n".join(
+        [
+            aligned(rows),
+            "",
+            f"{result.n_positive} of {result.n_rows} rows are {result.classes[1]}; best by "
+            f"leave-one-out of {result.n_subsets:,} subsets of {len(result.columns)} columns",
+            f"chosen: {' '.join(result.features)}",
+            *([f"columns left out: {dropped}"] if dropped else []),
+            "sklearn, newton: the same subset by scikit-learn's default solver and by "
+            "newton-cholesky; training: on the rows fitted to",
+            f"kernel {result.kernel}, {result.cpu_seconds:.1f} CPU s; "
+            f"{'every bound is proven' if result.certified else 'proven bounds: --certify'}",
+            "The best of so many is optimistic: a new row may expect the nested score.",
+        ]
+    )
 
 
 def aligned(rows: list[list[str]]) -> str:

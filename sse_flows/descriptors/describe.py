@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 _REASONS: dict[str, str] = {
-    "band_gap": "a force field gives no band gap and the source of the structure states none",
+    "band_gap": "neither the source of the structure nor a calculation gives a band gap",
     "formation_energy": "neither the source of the structure nor a calculation gives a heat of "
     "formation",
     "volume_per_anion": "the cell has no anion",

@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sse_flows.phonons.document import SoftModes
+from sse_flows.phonons.dos import NOTHING, dos_band_center
 
 LOW_ENERGY: float = 30.0
 """Upper end of the low-energy window, meV."""
-
-NOTHING: float = 1e-8
-"""A DOS, 1/(meV atom), or an integral of it, below which there is no mode to speak of."""
 
 
 class RoleDOS(NamedTuple):
@@ -55,14 +53,6 @@ def dos_of_role(
 def hybrid_dos(mobile: RoleDOS, anion: RoleDOS) -> RoleDOS:
     """Hybridisation g_H(E) = min(g_M(E), g_A(E)); its atoms are those of both roles."""
     return RoleDOS(np.minimum(mobile.dos, anion.dos), mobile.atoms + anion.atoms)
-
-
-def phonon_band_center(energies: ArrayLike, dos: ArrayLike) -> float | None:
-    """Phonon band centre ∫E g dE / ∫g dE over E > 0, meV; None if there are no such modes."""
-    grid, values = np.asarray(energies, dtype=float), np.asarray(dos, dtype=float)
-    stable = grid > 0
-    norm = values[stable].sum()
-    return float(grid[stable] @ values[stable] / norm) if norm > NOTHING else None
 
 
 def low_energy_peak(energies: ArrayLike, role: RoleDOS) -> tuple[float | None, float]:
@@ -149,7 +139,7 @@ def phonon_descriptors(
     peaks = {kind: low_energy_peak(energies, dos[kind]) for kind in kinds}
     centers = ("mobile", "anion", "total")
     values: dict[str, float | None] = {
-        **{f"phonon_band_center_{k}": phonon_band_center(energies, dos[k].dos) for k in centers},
+        **{f"phonon_band_center_{k}": dos_band_center(energies, dos[k].dos) for k in centers},
         **{f"peak_energy_{k}": peaks[k][0] for k in kinds},
         **{f"peak_dos_{k}": peaks[k][1] for k in kinds},
         "soft_mode_flag": float(soft_mode_flag(soft_modes, mobile)),

@@ -14,13 +14,15 @@ from sklearn.utils.validation import validate_data
 
 from sse_flows.errors import SSEError
 
+Floats = NDArray[np.float64]
+
 
 class TrainingDataError(SSEError, ValueError):
     """A table that no model can be fitted to; a ValueError too, as scikit-learn's tools expect."""
 
 
 def usable_columns(
-    values: NDArray[np.float64], names: Sequence[str]
+    values: Floats, names: Sequence[str]
 ) -> tuple[NDArray[np.bool_], dict[str, str]]:
     """Columns that can carry information, and why the others cannot.
 
@@ -63,9 +65,7 @@ def column_names(estimator: Any) -> list[str]:
     return [f"x{i}" for i in range(estimator.n_features_in_)]
 
 
-def checked_rows(
-    estimator: Any, X: ArrayLike, y: ArrayLike, least: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def checked_rows(estimator: Any, X: ArrayLike, y: ArrayLike, least: int) -> tuple[Floats, Floats]:
     """Values and target of a regressor being fitted; NaN is allowed in the values alone.
 
     Raises
@@ -105,7 +105,7 @@ def check_target(y: ArrayLike) -> None:
         )
 
 
-def encode_classes(y: ArrayLike, least: int = 2) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def encode_classes(y: ArrayLike, least: int = 2) -> tuple[NDArray[Any], Floats]:
     """The two classes, sorted, and the target as 0.0 and 1.0.
 
     Parameters

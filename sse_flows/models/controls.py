@@ -20,10 +20,9 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import LeaveOneGroupOut
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import TrainingDataError, check_target, encode_classes
+from sse_flows.models.best_subset import BestSubsetClassifier
+from sse_flows.models.columns import Floats, TrainingDataError, check_target, encode_classes
 from sse_flows.models.document import ClassificationScores, RegressionScores
-from sse_flows.models.newton import Floats
-from sse_flows.models.subsets import BestSubsetLogisticRegression
 from sse_flows.models.validation import classification_scores, regression_scores
 
 
@@ -61,7 +60,7 @@ class GroupedScores(BaseModel):
 
 
 def scramble_control(
-    estimator: BestSubsetLogisticRegression,
+    estimator: BestSubsetClassifier,
     X: ArrayLike,
     y: ArrayLike,
     *,
@@ -89,7 +88,7 @@ def scramble_control(
     SSEError
         If no permutation is asked for.
     TrainingDataError
-        As `BestSubsetLogisticRegression.fit`.
+        As `BestSubsetClassifier.fit`.
     """
     if n_permutations < 1:
         raise SSEError(f"{n_permutations=} is not positive", mend="Ask for 100 or more")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sse_flows.models.explanation import ModelExplanation
+
 if TYPE_CHECKING:
     from sse_flows.models.serialize import FittedModels
 
@@ -85,15 +87,79 @@ class ClassifierDocument(_Document):
     majority_share: float = Field(description="Share of the larger class among all compounds")
 
 
+class EliminationRound(_Document):
+    """One round of the backward elimination."""
+
+    n_features: int = Field(description="Descriptors left after this round")
+    dropped: str = Field(description="Descriptor that went in this round; empty in the first")
+    features: list[str] = Field(description="Descriptors left")
+    rmse: float = Field(description="Leave-one-out RMSE, log10(S/cm), selection outside the folds")
+    r2: float = Field(description="Leave-one-out R2, selection outside the folds")
+    chosen: bool = Field(description="Whether this is the model in use")
+
+
+class NestedSettings(_Document):
+    """How the whole elimination was cross-validated; cheaper than the elimination in use."""
+
+    n_splits: int = Field(description="Folds, shuffled; each eliminates anew without its rows")
+    n_estimators: int = Field(description="Trees of each forest scored by leave-one-out")
+    ranking_trees: int = Field(description="Trees of each forest that ranks a candidate")
+    n_confirm: int = Field(description="Candidates of each round scored by leave-one-out")
+    tolerance: float = Field(description="Rise of the RMSE at which the elimination stops")
+    random_state: int = Field(description="Seed of the folds and the forests")
+
+
 class RegressorDocument(_Document):
     """The random forest of log10 conductivity."""
 
+    kind: Literal["forest", "elimination"] = Field(
+        default="forest",
+        description="A forest of all usable descriptors, or of those that the backward "
+        "elimination left",
+    )
     features: list[str] = Field(description="Descriptors used")
     importances: dict[str, float] = Field(
         description="Mean decrease of variance (Gini importance), summing to 1; largest first"
     )
-    scores: RegressionScores = Field(description="Leave-one-out")
+    permutation_importances: dict[str, float] = Field(
+        default_factory=dict,
+        description="Rise of the leave-one-out RMSE when a held-out compound's value is replaced "
+        "by those of the others, log10(S/cm); largest first; not above 0 where it does not help",
+    )
+    path: list[EliminationRound] = Field(
+        default_factory=list,
+        description="Rounds of the elimination, the last perhaps the one that was refused; empty "
+        "for a forest of all descriptors",
+    )
+    scores: RegressionScores = Field(
+        description="Leave-one-out; of an elimination with descriptors chosen outside the folds"
+    )
+    nested_scores: RegressionScores | None = Field(
+        default=None,
+        description="Of an elimination: k-fold with the elimination inside the folds; None where "
+        "not asked for, and for the forest of all descriptors, which chooses nothing",
+    )
+    nested_settings: NestedSettings | None = Field(
+        default=None, description="How `nested_scores` were made"
+    )
+    nested_features: dict[str, int] = Field(
+        default_factory=dict,
+        description="In how many of the folds each descriptor was left, most often first",
+    )
     baseline: RegressionScores = Field(description="Mean of the other rows")
+
+
+class Correlations(_Document):
+    """Pearson correlations over the training compounds, pairwise complete."""
+
+    descriptors: list[str] = Field(description="Names of the rows and columns")
+    matrix: list[list[float | None]] = Field(
+        description="Of descriptors with each other; None where one of the two is constant or "
+        "fewer than three compounds have both"
+    )
+    log10_conductivity: list[float | None] = Field(
+        description="Of each descriptor with log10 of the measured conductivity"
+    )
 
 
 class TrainingRow(_Document):
@@ -104,6 +170,11 @@ class TrainingRow(_Document):
     log10_measured: float = Field(description="Measured conductivity, log10(S/cm)")
     superionic: bool = Field(description="Whether the measured conductivity exceeds the threshold")
     log10_predicted: float = Field(description="Leave-one-out prediction, log10(S/cm)")
+    nested_log10_predicted: float | None = Field(
+        default=None,
+        description="Prediction with the elimination inside the folds, log10(S/cm); None where "
+        "not asked for and without an elimination",
+    )
     probability: float = Field(
         description="Leave-one-out probability of superionic, selection outside the folds"
     )
@@ -124,9 +195,19 @@ class TrainedModels(_Document):
     max_features: int = Field(description="Largest subset of descriptors that was tried")
     penalty: float = Field(description="C of the logistic regression on standardised descriptors")
     n_estimators: int = Field(description="Trees of the forest")
+    elimination: bool = Field(
+        default=False, description="Whether descriptors of the forest were eliminated"
+    )
     random_state: int = Field(description="Seed of the forest")
     classifier: ClassifierDocument = Field(description="Best-subset logistic regression")
     regressor: RegressorDocument = Field(description="Random forest")
+    correlations: Correlations | None = Field(
+        default=None, description="Of the descriptors; None in documents of older versions"
+    )
+    explanation: ModelExplanation | None = Field(
+        default=None,
+        description="Which descriptors matter and in which direction; None in older documents",
+    )
     training: list[TrainingRow] = Field(description="Training compounds, by id")
     dropped: dict[str, str] = Field(description="Descriptors left out, with the reason")
     ignored: dict[str, str] = Field(description="Compounds left out, with the reason")

@@ -14,11 +14,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sse_flows.models.newton import Floats
-from sse_flows.models.search import preprocessing
+from sse_flows.models.columns import Floats
+
+
+def preprocessing() -> Pipeline:
+    """Median imputation, then standardisation; a column missing everywhere becomes zero."""
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    return make_pipeline(imputer, StandardScaler())
 
 
 class ApplicabilityDomain(BaseEstimator):

@@ -27,9 +27,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import checked_rows, column_names, usable_columns
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats, checked_rows, column_names, usable_columns
 from sse_flows.models.trees import Bootstrap, Folds, out_of_bag
+
+TOLERANCE = 0.1
+"""Rise of the RMSE at which the published elimination stops."""
 
 Progress = Callable[[int, float], None]
 """Called after every round with the number of descriptors left and the RMSE, log10(S/cm)."""
@@ -96,7 +98,7 @@ class BackwardEliminationForest(RegressorMixin, BaseEstimator):
         self,
         n_estimators: int = 100,
         *,
-        tolerance: float = 0.1,
+        tolerance: float = TOLERANCE,
         n_confirm: int = 3,
         ranking_trees: int = 300,
         min_features: int = 1,

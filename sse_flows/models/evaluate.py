@@ -1,4 +1,4 @@
-"""Scores of the models on a table side by side, and of a saved model on a table it never saw.
+"""Scores of the models on a table side by side.
 
 One number says little: the best of thousands of subsets looks good on anything. So beside the plain
 leave-one-out there are the nested one, the one with families held together, the same search on
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,24 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import TrainingDataError, encode_classes
+from sse_flows.models.best_subset import BestSubsetClassifier
+from sse_flows.models.columns import Floats, encode_classes
 from sse_flows.models.controls import (
     GroupedScores,
     ScrambleControl,
     leave_one_group_out,
     scramble_control,
 )
-from sse_flows.models.document import ClassificationScores, RegressionScores, TrainedModels
+from sse_flows.models.document import (
+    ClassificationScores,
+    EliminationRound,
+    NestedSettings,
+    RegressionScores,
+)
 from sse_flows.models.elimination import BackwardEliminationForest
-from sse_flows.models.newton import Floats
+from sse_flows.models.nested import cheaper, nested_elimination
 from sse_flows.models.regressor import ConductivityForest
-from sse_flows.models.subsets import BestSubsetLogisticRegression
-from sse_flows.models.table import data_hash, descriptor_values, training_rows
-from sse_flows.models.uncertainty import LEVEL, ConformalModels
+from sse_flows.models.table import data_hash, training_rows
 from sse_flows.models.validation import (
     classification_scores,
     leave_one_out,
@@ -43,8 +47,6 @@ from sse_flows.models.validation import (
 )
 
 Scores = ClassificationScores | RegressionScores
-SAME_COMPOUND = 1e-9
-"""Distance, in standard deviations, below which two rows have the same descriptors."""
 
 
 class ModelEvaluation(BaseModel):
@@ -57,6 +59,14 @@ class ModelEvaluation(BaseModel):
     nested: Scores | None = Field(description="Leave-one-out, descriptors chosen inside the folds")
     grouped: GroupedScores | None = Field(description="Leave-one-group-out, chosen inside")
     naive: Scores = Field(description="Leave-one-out of the majority class or the mean")
+    nested_settings: NestedSettings | None = Field(
+        default=None,
+        description="Of an elimination: how it was cross-validated, in `nested` and `grouped`; "
+        "`grouped` has a fold a group",
+    )
+    nested_features: dict[str, int] = Field(
+        default_factory=dict, description="In how many nested folds each descriptor was left"
+    )
 
 
 class Evaluation(BaseModel):
@@ -73,31 +83,10 @@ class Evaluation(BaseModel):
     scrambled: ScrambleControl | None = Field(description="The classifier on permuted labels")
     regressor: ModelEvaluation = Field(description="Random forest of all descriptors")
     elimination: ModelEvaluation | None = Field(description="Random forest after elimination")
-    path: list[dict[str, Any]] = Field(
-        default_factory=list, description="Rounds of the elimination, as in `cv_results_`"
+    path: list[EliminationRound] = Field(
+        default_factory=list, description="Rounds of the elimination"
     )
     seconds: dict[str, float] = Field(description="Wall time of each part, s")
-
-
-class UnseenEvaluation(BaseModel):
-    """A saved model on compounds that it was not trained on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    n_rows: int = Field(description="Compounds scored")
-    seen: list[str] = Field(description="Compounds left out because the model was trained on them")
-    ignored: dict[str, str] = Field(description="Compounds left out for other reasons")
-    classification: ClassificationScores = Field(description="At the model's own threshold")
-    naive_classification: ClassificationScores = Field(
-        description="The share of superionic compounds that the model was trained on"
-    )
-    regression: RegressionScores = Field(description="Of log10 conductivity")
-    naive_regression: RegressionScores = Field(description="The mean that it was trained on")
-    level: float = Field(description="Nominal coverage")
-    interval_coverage: float = Field(description="Share of compounds inside their interval")
-    set_coverage: float = Field(description="Share of compounds whose class is in their set")
-    undecided: float = Field(description="Share of compounds with both classes in their set")
-    outside_domain: dict[str, int] = Field(description="Compounds outside the domain, by model")
 
 
 def evaluate(
@@ -127,9 +116,9 @@ def evaluate(
     n_permutations
         Permutations of the labels; none by default.
     elimination
-        Also eliminate descriptors of the forest: minutes. Its choice is made outside the folds.
+        Also eliminate descriptors of the forest: minutes.
     nested
-        Also choose the classifier's descriptors inside the folds.
+        Also choose descriptors inside the folds; of the elimination with cheaper settings.
     n_estimators
         Trees of the forests.
     note
@@ -143,11 +132,11 @@ def evaluate(
         If there are too few compounds, only one class, or no group of one.
     """
     task = _Task.of(table, threshold, groups, note)
-    search = BestSubsetLogisticRegression(max_features)
+    search = BestSubsetClassifier(max_features, missing="median", rescore=False)
     classifier = _classifier(search, task, nested)
     scrambled = _scrambled(search, task, n_permutations) if n_permutations else None
     regressor = _regressor(ConductivityForest(n_estimators), task)
-    eliminated, path = _eliminated(n_estimators, task) if elimination else (None, [])
+    eliminated, path = _eliminated(n_estimators, task, nested) if elimination else (None, [])
     return Evaluation(
         n_rows=len(task.X),
         n_superionic=int(task.superionic.sum()),
@@ -160,50 +149,6 @@ def evaluate(
         elimination=eliminated,
         path=path,
         seconds=task.seconds,
-    )
-
-
-def evaluate_unseen(
-    table: pd.DataFrame, models: TrainedModels, *, level: float = LEVEL
-) -> UnseenEvaluation:
-    """Score saved models on the rows of a table that they were not trained on.
-
-    A row is known to the models by its id, or by descriptors equal to those of a training row.
-
-    Parameters
-    ----------
-    table
-        As for training; rows without a measured conductivity are left out.
-    level
-        Of the conformal intervals and sets.
-
-    Raises
-    ------
-    SSEError
-        If a value is not usable, or the models were trained on every row.
-    """
-    rows, seen, ignored = _unseen_rows(table, models)
-    X, measured = rows[list(DESCRIPTORS)], np.log10(rows["conductivity"].to_numpy())
-    target = (rows["conductivity"].to_numpy() > models.threshold).astype(float)
-    fitted, conformal = models.fitted(), ConformalModels.of(models, level)
-    probability, predicted = fitted.classifier.predict_proba(X)[:, 1], fitted.regressor.predict(X)
-    low, high = conformal.intervals(predicted)
-    sets = conformal.sets(probability)
-    share = np.full(len(rows), conformal.superionic.mean())
-    mean = np.full(len(rows), np.mean([row.log10_measured for row in models.training]))
-    return UnseenEvaluation(
-        n_rows=len(rows),
-        seen=seen,
-        ignored=ignored,
-        classification=classification_scores(target, probability, "inside the folds"),
-        naive_classification=classification_scores(target, share, "inside the folds"),
-        regression=regression_scores(measured, predicted),
-        naive_regression=regression_scores(measured, mean),
-        level=level,
-        interval_coverage=float(np.mean((low <= measured) & (measured <= high))),
-        set_coverage=float(np.mean(sets[np.arange(len(rows)), target.astype(int)])),
-        undecided=float(sets.all(axis=1).mean()),
-        outside_domain=_outside(rows, models),
     )
 
 
@@ -278,49 +223,7 @@ class _Task:
         self.seconds[name] = time.perf_counter() - start
 
 
-def _unseen_rows(
-    table: pd.DataFrame, models: TrainedModels
-) -> tuple[pd.DataFrame, list[str], dict[str, str]]:
-    """Measured rows that the models were not trained on, ids of those they were, and the rest."""
-    rows, ignored = _measured(table)
-    distance = models.fitted().regressor_domain.distance(rows[models.regressor.features])
-    seen = (distance < SAME_COMPOUND) | rows.index.isin(models.training_ids)
-    if seen.all():
-        raise SSEError(
-            f"the model was trained on all {len(rows)} measured compounds of the table",
-            mend="Give a table with compounds that it never saw; a new id alone is not enough",
-        )
-    return rows[~seen], rows.index[seen].tolist(), ignored
-
-
-def _outside(rows: pd.DataFrame, models: TrainedModels) -> dict[str, int]:
-    """How many rows are outside of each model's applicability domain."""
-    fitted = models.fitted()
-    domains = {
-        "classifier": (fitted.classifier_domain, models.classifier.features),
-        "regressor": (fitted.regressor_domain, models.regressor.features),
-    }
-    return {
-        name: int((~domain.contains(rows[columns])).sum())
-        for name, (domain, columns) in domains.items()
-    }
-
-
-def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """As `training_rows`, but a few rows are enough to test on."""
-    try:
-        return training_rows(table)
-    except TrainingDataError:
-        values = descriptor_values(table, (*DESCRIPTORS, "conductivity"))
-        values.index = values.index.map(str)
-        there = values["conductivity"].notna() & values[list(DESCRIPTORS)].notna().any(axis=1)
-        if not there.any():
-            raise
-        left_out = dict.fromkeys(values.index[~there], "no measured conductivity or descriptor")
-        return values[there].sort_index(), left_out
-
-
-def _classifier(search: BestSubsetLogisticRegression, task: _Task, nested: bool) -> ModelEvaluation:
+def _classifier(search: BestSubsetClassifier, task: _Task, nested: bool) -> ModelEvaluation:
     target = task.superionic.astype(float)
     with task.part("classifier, plain"):
         fitted = search.fit(task.X, task.superionic)
@@ -341,9 +244,7 @@ def _classifier(search: BestSubsetLogisticRegression, task: _Task, nested: bool)
     )
 
 
-def _scrambled(
-    search: BestSubsetLogisticRegression, task: _Task, n_permutations: int
-) -> ScrambleControl:
+def _scrambled(search: BestSubsetClassifier, task: _Task, n_permutations: int) -> ScrambleControl:
     with task.part("classifier, scrambled"):
         return scramble_control(search, task.X, task.superionic, n_permutations=n_permutations)
 
@@ -365,7 +266,9 @@ def _regressor(forest: ConductivityForest, task: _Task) -> ModelEvaluation:
     )
 
 
-def _eliminated(n_estimators: int, task: _Task) -> tuple[ModelEvaluation, list[dict[str, Any]]]:
+def _eliminated(
+    n_estimators: int, task: _Task, nested: bool
+) -> tuple[ModelEvaluation, list[EliminationRound]]:
     def progress(n_features: int, rmse: float) -> None:
         task.note(f"elimination, {n_features} left, RMSE {rmse:.3f}")
 
@@ -374,12 +277,21 @@ def _eliminated(n_estimators: int, task: _Task) -> tuple[ModelEvaluation, list[d
     )
     with task.part("elimination, plain"):
         model.fit(task.X, task.measured)
+    inside = grouped = None
+    if nested:
+        with task.part("elimination, nested"):
+            inside = nested_elimination(model, task.X, task.measured)
+    if nested and task.labels is not None:
+        with task.part("elimination, grouped"):
+            grouped = leave_one_group_out(cheaper(model), task.X, task.measured, task.labels)
     evaluation = ModelEvaluation(
         features=list(model.features_),
         plain=regression_scores(task.measured, model.loo_predictions_, "outside the folds"),
-        nested=None,
-        grouped=None,
+        nested=inside and regression_scores(task.measured, inside.predictions),
+        grouped=grouped,
         naive=mean_baseline(task.measured),
+        nested_settings=inside and inside.settings,
+        nested_features=inside.chosen if inside else {},
     )
-    path = model.cv_results_.to_dict("records")
-    return evaluation, [{str(key): value for key, value in row.items()} for row in path]
+    records = model.cv_results_.to_dict("records")
+    return evaluation, [EliminationRound.model_validate(record) for record in records]

@@ -6,10 +6,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from sse_flows.errors import SSEError
-from sse_flows.models.newton import Floats, sigmoid
+from sse_flows.models.columns import Floats
 
 
 class Kim2024(ClassifierMixin, BaseEstimator):
@@ -69,7 +70,7 @@ class Kim2024(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: pd.DataFrame) -> Floats:
         """Probabilities of (not superionic, superionic), shape (n_rows, 2)."""
-        positive = sigmoid(self.decision_function(X))
+        positive = expit(self.decision_function(X))
         return np.column_stack([1.0 - positive, positive])
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:

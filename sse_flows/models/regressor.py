@@ -12,8 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sse_flows.models.columns import checked_rows, column_names, usable_columns
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats, checked_rows, column_names, usable_columns
 
 
 class ConductivityForest(RegressorMixin, BaseEstimator):

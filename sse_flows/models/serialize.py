@@ -12,24 +12,31 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import skops.io
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree._tree import Tree
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from sse_flows.errors import SSEError
+from sse_flows.models.best_subset import BestSubsetClassifier
 from sse_flows.models.domain import ApplicabilityDomain
+from sse_flows.models.elimination import BackwardEliminationForest
 from sse_flows.models.regressor import ConductivityForest
-from sse_flows.models.subsets import BestSubsetLogisticRegression
 
 TRUSTED = [
     f"{kind.__module__}.{kind.__qualname__}"
-    for kind in (BestSubsetLogisticRegression, ConductivityForest, ApplicabilityDomain, Tree)
+    for kind in (
+        BestSubsetClassifier,
+        ConductivityForest,
+        BackwardEliminationForest,
+        ApplicabilityDomain,
+        Tree,
+    )
 ] + ["numpy.dtype"]
 """Types that a file of models may hold, beside those that skops trusts by itself."""
 
@@ -38,8 +45,8 @@ TRUSTED = [
 class FittedModels:
     """The estimators of one `TrainedModels`, each with the domain of its own descriptors."""
 
-    classifier: BestSubsetLogisticRegression
-    regressor: ConductivityForest
+    classifier: BestSubsetClassifier
+    regressor: ConductivityForest | BackwardEliminationForest
     classifier_domain: ApplicabilityDomain
     regressor_domain: ApplicabilityDomain
 
@@ -84,6 +91,7 @@ def from_bytes(data: bytes, *, expected_hash: str | None = None) -> FittedModels
             mend="The file is damaged or was written by another version: train again",
         ) from error
     fitted = _checked(content)
+    _check_coefficients(fitted.classifier)
     _check_steps(fitted)
     _check_trees(fitted.regressor)
     return fitted
@@ -96,9 +104,9 @@ def fingerprint(data: bytes) -> str:
 
 def _checked(content: object) -> FittedModels:
     """The content of a file, if it is what `to_bytes` writes."""
-    kinds = {
-        "classifier": BestSubsetLogisticRegression,
-        "regressor": ConductivityForest,
+    kinds: dict[str, Any] = {
+        "classifier": BestSubsetClassifier,
+        "regressor": (ConductivityForest, BackwardEliminationForest),
         "classifier_domain": ApplicabilityDomain,
         "regressor_domain": ApplicabilityDomain,
     }
@@ -111,11 +119,29 @@ def _checked(content: object) -> FittedModels:
     )
 
 
+def _check_coefficients(classifier: BestSubsetClassifier) -> None:
+    """Refuse anything but one finite coefficient a chosen column."""
+    parts = (classifier.raw_coef_, classifier.raw_intercept_, classifier.support_)
+    chosen = len(classifier.features_)
+    shapes = [(1, chosen), (1,), (classifier.n_features_in_,)]
+    arrays = all(isinstance(part, np.ndarray) for part in parts)
+    if (
+        not arrays
+        or [part.shape for part in parts] != shapes
+        or [part.dtype.kind for part in parts] != ["f", "f", "b"]
+        or classifier.support_.sum() != chosen
+        or not all(np.isfinite(part).all() for part in parts)
+    ):
+        raise SSEError(
+            "the classifier's coefficients do not fit its columns",
+            mend="The file is damaged or forged: train again",
+        )
+
+
 def _check_steps(fitted: FittedModels) -> None:
     """Refuse steps of other types, whose trees `_check_trees` would not see."""
     scaling = (SimpleImputer, StandardScaler)
     for pipeline, kinds in (
-        (fitted.classifier.pipeline_, (*scaling, LogisticRegression)),
         (fitted.regressor.pipeline_, (SimpleImputer, RandomForestRegressor)),
         (fitted.classifier_domain.scaling_, scaling),
         (fitted.regressor_domain.scaling_, scaling),
@@ -129,7 +155,7 @@ def _check_steps(fitted: FittedModels) -> None:
             )
 
 
-def _check_trees(regressor: ConductivityForest) -> None:
+def _check_trees(regressor: ConductivityForest | BackwardEliminationForest) -> None:
     """Refuse trees whose indices point outside their arrays or back towards the root."""
     forest = regressor.pipeline_[-1]
     for number, estimator in enumerate(forest.estimators_):

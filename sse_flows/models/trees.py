@@ -18,7 +18,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.tree import DecisionTreeRegressor
 
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats
 
 Singles = NDArray[np.float32]
 """What scikit-learn's trees read."""

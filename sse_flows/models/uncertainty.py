@@ -19,11 +19,10 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sse_flows.errors import SSEError
-from sse_flows.models.columns import check_target
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats, check_target
 
 if TYPE_CHECKING:
-    from sse_flows.models.document import TrainedModels
+    from sse_flows.models.document import TrainedModels, TrainingRow
 
 LEVEL = 0.9
 LABELS = ("not superionic", "superionic")
@@ -132,7 +131,7 @@ class ConformalModels:
 
     level: float
     residuals: Floats
-    """Measured minus predicted, log10(S/cm), shape (n_rows,)."""
+    """Measured minus predicted, log10(S/cm), shape (n_rows,); nested where the models have them."""
     probabilities: Floats
     """Of superionic, shape (n_rows,); nested where the models have them, else optimistic."""
     superionic: NDArray[np.bool_]
@@ -148,7 +147,7 @@ class ConformalModels:
         nested = len(inside) == len(rows)
         return cls(
             level,
-            np.array([row.log10_measured - row.log10_predicted for row in rows]),
+            np.array([row.log10_measured - _predicted(row) for row in rows]),
             np.array(inside if nested else [row.probability for row in rows]),
             np.array([row.superionic for row in rows]),
             nested,
@@ -212,6 +211,12 @@ class JackknifePlus(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "folds_")
         folds = np.array([fold.predict(X) for fold in self.folds_])
         return jackknife_plus_interval(folds, self.residuals_, self.level)
+
+
+def _predicted(row: TrainingRow) -> float:
+    """What a forest says that has not seen the row, and has chosen nothing with it in sight."""
+    inside = row.nested_log10_predicted
+    return row.log10_predicted if inside is None else inside
 
 
 def _take(X: Any, mask: NDArray[np.bool_]) -> Any:

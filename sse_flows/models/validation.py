@@ -16,10 +16,9 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from sse_flows.models.columns import check_target, encode_classes
+from sse_flows.models.best_subset import BestSubsetClassifier
+from sse_flows.models.columns import Floats, check_target, encode_classes
 from sse_flows.models.document import ClassificationScores, RegressionScores, Selection
-from sse_flows.models.newton import Floats
-from sse_flows.models.subsets import BestSubsetLogisticRegression
 
 
 @dataclass
@@ -51,7 +50,7 @@ def leave_one_out(
     y
         Shape (n_rows,).
     nested
-        Only of a `BestSubsetLogisticRegression`: choose its columns anew without each row. Without
+        Only of a `BestSubsetClassifier`: choose its columns anew without each row. Without
         it they are chosen once, on all rows. Any other estimator does all it does inside the folds.
 
     Raises
@@ -64,14 +63,14 @@ def leave_one_out(
     classes, target = encode_classes(y)
     selected: list[tuple[str, ...]] = []
     selection: Selection = "inside the folds"
-    if not isinstance(estimator, BestSubsetLogisticRegression):
+    if not isinstance(estimator, BestSubsetClassifier):
         fresh = clone(estimator)
         probabilities = cross_val_predict(fresh, X, y, cv=LeaveOneOut(), method="predict_proba")
         probabilities = probabilities[:, 1]
     elif nested:
         probabilities, selected = estimator.nested_leave_one_out(X, y)
     else:
-        probabilities = clone(estimator).fit(X, y).loo_probabilities_
+        probabilities = clone(estimator).set_params(rescore=False).fit(X, y).loo_probabilities_
         selection = "outside the folds"
     return LeaveOneOutResult(
         predictions=classes[(probabilities > 0.5).astype(int)],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from emmet.core.math import Matrix3D
 from pydantic import BaseModel, ConfigDict, Field
 from pymatgen.core import Structure
+
+from sse_flows.phonons.dos import dos_band_center
 
 
 class SoftModes(BaseModel):
@@ -76,3 +79,56 @@ class LatticeDynamics(BaseModel):
     provenance: dict[str, str] = Field(
         default_factory=dict, description="Job ids, versions and files this was made from"
     )
+
+
+class PhononDOS(BaseModel):
+    """Phonon density of states that others published, of a crystal without force constants."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    compound_id: str = Field(description="Id of the compound")
+    formula: str = Field(description="Reduced formula")
+    structure: Structure = Field(description="Cell of the calculation, Å")
+    energies: list[float] = Field(description="Ascending grid, meV; negative: imaginary modes")
+    densities: list[float] = Field(
+        description="Total DOS (n_energies), 1/meV, as published: where it is normalised it "
+        "integrates to 3 per atom of `structure`"
+    )
+    projected_densities: list[list[float]] | None = Field(
+        None, description="DOS of each site of `structure`, (n_sites, n_energies), 1/meV"
+    )
+    negative_share: float = Field(description="∫g dE over E < 0 / ∫g dE: share of imaginary modes")
+    method: str = Field(description="What gave it, e.g. 'DFPT, abinit (Materials Project)'")
+    source_id: str = Field(description="Id of the calculation in its source")
+    provenance: dict[str, str] = Field(
+        default_factory=dict, description="Where and when it was read, and what it lacks"
+    )
+
+    def band_center(self, element: str | None = None) -> float | None:
+        """Phonon band centre ∫E g dE / ∫g dE over E > 0, meV.
+
+        Parameters
+        ----------
+        element
+            Of the sites of this element; of all atoms (the total DOS) if None.
+
+        Returns
+        -------
+        float or None
+            None where the DOS is not projected, or holds no such modes.
+
+        Raises
+        ------
+        KeyError
+            The crystal does not hold the element.
+        """
+        if element is None:
+            return dos_band_center(self.energies, self.densities)
+        sites = [i for i, site in enumerate(self.structure) if site.specie.symbol == element]
+        if not sites:
+            raise KeyError(f"{self.compound_id} ({self.formula}) holds no {element}")
+        if self.projected_densities is None:
+            return None
+        return dos_band_center(
+            self.energies, np.sum([self.projected_densities[i] for i in sites], axis=0)
+        )

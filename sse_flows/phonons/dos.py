@@ -8,7 +8,7 @@ definition of the descriptors. The centres come from the modes and know neither.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sse_flows.phonons.thermal import ZERO_ENERGY
 
@@ -18,6 +18,9 @@ BIN_WIDTH: float = 0.1
 BROADENING: float = 0.6
 """Standard deviation of the Gaussian, meV: the smallest at which the low-energy ratios change by
 less than 0.5 % when the mesh is doubled."""
+
+NOTHING: float = 1e-8
+"""A DOS, 1/(meV atom), or an integral of it, below which there is no mode to speak of."""
 
 _TRUNCATE = 5.0  # standard deviations
 
@@ -98,6 +101,27 @@ def band_centers(
         for element in dict.fromkeys(species)
     }
     return {**centers, "total": float(moment.sum() / norm.sum())}
+
+
+def dos_band_center(energies: ArrayLike, dos: ArrayLike) -> float | None:
+    """Phonon band centre ∫E g dE / ∫g dE over E > 0 of a DOS on an ascending grid.
+
+    Parameters
+    ----------
+    energies
+        (n_energies,), meV.
+    dos
+        (n_energies,), in any unit.
+
+    Returns
+    -------
+    float or None
+        meV; None if there are no such modes.
+    """
+    grid, values = np.asarray(energies, dtype=float), np.asarray(dos, dtype=float)
+    modes = np.where(grid > 0, values * np.gradient(grid), 0.0)
+    norm = modes.sum()
+    return float(grid @ modes / norm) if norm > NOTHING else None
 
 
 def _grid_range(

@@ -2,23 +2,34 @@
 
 An archive is read in memory: its members are looked at one after the other, only files of known
 names are kept, nothing is unpacked, and what a damaged or hostile archive may take is bounded.
+Large files of a user's own calculations (vasprun.xml, force_constants.hdf5) stay where they lie.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import lzma
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from sse_flows.errors import SSEError, one_line
 
+Origin = Literal["kyoto", "phonopy", "mp"]
+"""Who computed the phonons: the Kyoto database, the user with phonopy, the Materials Project."""
+
 MAX_BYTES: int = 500_000_000
 """Most that an entry may hold unpacked; the largest of the Kyoto database has 7 MB."""
+
+MAX_RUN_BYTES: int = 4_000_000_000
+"""Most that one vasprun.xml or force_constants.hdf5 may hold unpacked."""
 
 ARCHIVES: tuple[str, ...] = (".tar.lzma", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar")
 """Endings of archives."""
@@ -39,7 +50,18 @@ FILES: tuple[str, ...] = (
 )
 """All that is read of an entry."""
 
+HDF5 = "force_constants.hdf5"
+"""Force constants in phonopy's binary form."""
+
+HESSIAN_RUN = "vasprun.xml"
+"""Output of one VASP run that computed all force constants itself (IBRION 5 to 8)."""
+
 _HEADS = {"POSCAR-unitcell", "phonopy.conf", *PHONOPY_YAML}  # a folder with one is an entry
+_FORCES = {"FORCE_SETS", "FORCE_CONSTANTS", HDF5}  # or, if it is the user's own, one of these
+_RUN = re.compile(
+    r"(?:disp[-_]?(\d+)/vasprun\.xml|vasprun\.xml[-_.](\d+)|vasprun[-_.](\d+)\.xml"
+    r"|(perfect)/vasprun\.xml|vasprun\.xml[-_.](perfect))"
+)
 _MP_ID = re.compile(r"(?:mp|mvc)-\d+(?=-|$)")
 
 
@@ -53,10 +75,13 @@ class Source:
         The Materials Project id that its name begins with, else the name.
     path
         Archive, folder, or a phonopy.yaml.
+    origin
+        Who computed it.
     """
 
     compound_id: str
     path: Path
+    origin: Origin = "kyoto"
 
 
 @dataclass(frozen=True)
@@ -71,21 +96,69 @@ class Entry:
         Name of the folder in the archive, or of the folder itself.
     files
         Text by name of the file.
+    paths
+        Large files by their name within the folder, without ``.gz``.
+    origin
+        Who computed it.
     """
 
     compound_id: str
     name: str
     files: dict[str, str]
+    paths: dict[str, Path] = field(default_factory=dict)
+    origin: Origin = "kyoto"
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 of names and contents, the same for an archive and its unpacked folder."""
+        """SHA-256 of names and contents, the same for an archive and its unpacked folder.
+
+        Raises
+        ------
+        SSEError
+            A large file cannot be read, or unpacks to more than ``MAX_RUN_BYTES``.
+        """
         sums = [(k, hashlib.sha256(v.encode()).hexdigest()) for k, v in sorted(self.files.items())]
+        sums += [(name, _checksum(self, name)) for name in sorted(self.paths)]
         return hashlib.sha256(repr(sums).encode()).hexdigest()
 
 
-def find_entries(paths: Iterable[str | Path]) -> list[Source]:
+def run_number(name: str) -> int | None:
+    """Number of the displacement that a vasprun.xml is of, by its name; 0 is the undisplaced one.
+
+    Known are ``disp-001/vasprun.xml``, ``vasprun.xml-001`` and ``vasprun-001.xml``, with 0 or
+    ``perfect`` for the undisplaced supercell; None for any other name.
+    """
+    match = _RUN.fullmatch(name)
+    if match is None:
+        return None
+    found = next(group for group in match.groups() if group)
+    return 0 if found == "perfect" else int(found)
+
+
+def _checksum(entry: Entry, name: str) -> str:
+    """SHA-256 of a large file, unpacked."""
+    path, size, digest = entry.paths[name], 0, hashlib.sha256()
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
+            while block := handle.read(1 << 20):
+                size += len(block)
+                if size > MAX_RUN_BYTES:
+                    raise EOFError(f"it unpacks to more than {MAX_RUN_BYTES / 1e9:g} GB")
+                digest.update(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise malformed(entry, name, error) from error
+    return digest.hexdigest()
+
+
+def find_entries(paths: Iterable[str | Path], origin: Origin = "kyoto") -> list[Source]:
     """Entries at some paths: archives, folders of an entry, phonopy.yaml files, folders of those.
+
+    Parameters
+    ----------
+    paths
+        Where to look.
+    origin
+        Who computed them. In folders of ``"phonopy"`` a vasprun.xml or force_constants.hdf5 counts.
 
     Raises
     ------
@@ -97,9 +170,9 @@ def find_entries(paths: Iterable[str | Path]) -> list[Source]:
         if not path.exists():
             raise SSEError(f"{path} does not exist", mend="Name archives, folders or phonopy.yaml")
         before = len(found)
-        for one in _entries_below(path):
-            found.setdefault(one.resolve(), Source(_compound_id(one), one))
-        if len(found) == before and not any(_entries_below(path)):
+        for one in _entries_below(path, origin):
+            found.setdefault(one.resolve(), Source(_compound_id(one), one, origin))
+        if len(found) == before and not any(_entries_below(path, origin)):
             raise SSEError(
                 f"{path} holds no phonon entry",
                 mend=f"Name archives ({', '.join(ARCHIVES)}) or folders with POSCAR-unitcell, "
@@ -108,16 +181,36 @@ def find_entries(paths: Iterable[str | Path]) -> list[Source]:
     return list(found.values())
 
 
-def _entries_below(path: Path) -> Iterator[Path]:
+def _entries_below(path: Path, origin: Origin) -> Iterator[Path]:
     if path.is_file():
         if path.name.endswith(ARCHIVES) or path.suffix == ".yaml":
             yield path
-    elif any((path / name).is_file() for name in _HEADS):
+    elif _is_entry(path, origin):
         yield path
     else:
         for child in sorted(path.iterdir()):
             if child.is_dir() or child.name.endswith(ARCHIVES):
-                yield from _entries_below(child)
+                yield from _entries_below(child, origin)
+
+
+def _is_entry(folder: Path, origin: Origin) -> bool:
+    """Whether a folder is an entry; one of the user's own that lacks its cell is told of later."""
+    heads = _HEADS | (_FORCES if origin == "phonopy" else set())
+    if any((folder / name).is_file() for name in heads):
+        return True
+    return origin == "phonopy" and any(run_number(name) is not None for name in _runs(folder))
+
+
+def _runs(folder: Path) -> dict[str, Path]:
+    """The vasprun.xml of a folder by their name in it, without ``.gz``."""
+    near = [*folder.glob("vasprun*"), *folder.glob("disp*/vasprun.xml*")]
+    near += folder.glob("perfect/vasprun.xml*")
+    found = {}
+    for path in sorted(near, key=lambda path: path.suffix != ".gz"):  # the unpacked one counts
+        name = path.relative_to(folder).as_posix().removesuffix(".gz")
+        if path.is_file() and (name == HESSIAN_RUN or run_number(name) is not None):
+            found[name] = path
+    return found
 
 
 def _compound_id(path: Path) -> str:
@@ -172,7 +265,10 @@ def _read_folder(source: Source, max_bytes: int) -> Entry:
     size = sum(file.stat().st_size for file in wanted.values())
     _check_size(source, size, max_bytes)
     texts = {name: file.read_text() for name, file in wanted.items()}
-    return Entry(source.compound_id, folder.resolve().name, texts)
+    paths = _runs(folder) if source.origin == "phonopy" else {}
+    if source.origin == "phonopy" and (folder / HDF5).is_file():
+        paths[HDF5] = folder / HDF5
+    return Entry(source.compound_id, folder.resolve().name, texts, paths, source.origin)
 
 
 def _read_archive(source: Source, max_bytes: int) -> Entry:
@@ -200,7 +296,8 @@ def _read_archive(source: Source, max_bytes: int) -> Entry:
             compound=source.compound_id,
             mend="Pack one entry an archive",
         )
-    return Entry(source.compound_id, folders[0], {k.name: v for k, v in found.items()})
+    texts = {name.name: text for name, text in found.items()}
+    return Entry(source.compound_id, folders[0], texts, origin=source.origin)
 
 
 def _check_size(source: Source, size: int, max_bytes: int) -> None:
@@ -228,5 +325,7 @@ def malformed(entry: Entry, name: str, error: Exception) -> SSEError:
     return SSEError(
         f"{name} cannot be read ({one_line(error, 200)})",
         compound=entry.compound_id,
-        mend="Download or write the entry again",
+        mend="Download or write the entry again"
+        if name not in entry.paths
+        else "Look at this calculation, and run it again if it was cut off",
     )

@@ -16,7 +16,7 @@ from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.report import definitions, text
 from sse_flows.report.document import CompoundReport, Failure
 from sse_flows.report.phonon_figure import elements_of, phonon_figure
-from sse_flows.report.views import Chip
+from sse_flows.report.views import Chip, FigureView
 
 _SYMMETRY_TOLERANCE = 0.01  # Å
 
@@ -51,6 +51,7 @@ class Card:
     figure: Markup | None = None
     legend: list[LegendEntry] = field(default_factory=list)
     facts: list[Row] = field(default_factory=list)
+    why: list[FigureView] = field(default_factory=list)
     groups: list[tuple[str, list[Row]]] = field(default_factory=list)
     provenance: list[Row] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -64,6 +65,7 @@ def make_card(
     *,
     failures: Iterable[Failure] = (),
     prediction: Iterable[Row] = (),
+    why: Iterable[FigureView] = (),
 ) -> Card:
     """Gather what is known of one compound.
 
@@ -77,12 +79,15 @@ def make_card(
         Its failed stages.
     prediction
         What the screening says of it, first among its values.
+    why
+        What adds up to its predictions.
     """
     compound, dynamics, descriptors = entry.compound, entry.dynamics, entry.descriptors
     card = Card(
         text.slug(compound.compound_id), compound.compound_id, text.formula(compound.formula)
     )
     card.failures = list(failures)
+    card.why = list(why)
     card.badges = _badges(entry, bool(card.failures))
     card.facts = [*prediction, *_conductivity(entry)]
     card.warnings = [*compound.warnings, *(descriptors.flags if descriptors else [])]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.models.document import TrainedModels
+from sse_flows.models.explanation import CompoundExplanation
 from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.screening.document import ScreeningResult
 from sse_flows.structures.compound import Compound
@@ -55,6 +56,9 @@ class ReportData(BaseModel):
     failures: list[Failure] = Field(default_factory=list, description="What did not come through")
     models: TrainedModels | None = Field(None, description="The trained models")
     screening: ScreeningResult | None = Field(None, description="The ranked pool")
+    explanations: list[CompoundExplanation] = Field(
+        default_factory=list, description="What adds up to the predictions of the compounds"
+    )
     reference_rows: list[DescriptorSet] = Field(
         default_factory=list, description="Training rows of a shipped table, not computed here"
     )

@@ -14,9 +14,10 @@ from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.report import definitions, text
 from sse_flows.report.cards import Card, Row, make_card
 from sse_flows.report.document import CompoundReport, Failure, ReportData
-from sse_flows.report.model_views import ModelView, headline_tiles, model_views
+from sse_flows.report.explanation_views import explained_figures, screened_figures
+from sse_flows.report.model_views import ModelsView, headline_tiles, models_view
 from sse_flows.report.pool_views import PoolView, pool_view, prediction_rows
-from sse_flows.report.views import Tile
+from sse_flows.report.views import FigureView, Tile
 
 SECTIONS = (
     ("overview", "Overview"),
@@ -62,7 +63,7 @@ class Page:
     headline: list[Row]
     tiles: list[Tile]
     pool: PoolView
-    models: list[ModelView]
+    models: ModelsView | None
     cards: list[Card]
     table: list[TableRow]
     failures: list[FailureRow]
@@ -70,6 +71,7 @@ class Page:
     settings: list[Row]
     store: list[Row]
     keys: list[tuple[str, str, str]]
+    kind: str = "report"
     version: str = __version__
     sections: tuple[tuple[str, str], ...] = SECTIONS
     table_columns: list[tuple[str, str, str]] = field(default_factory=list)
@@ -88,7 +90,7 @@ def make_page(report: ReportData) -> Page:
         headline=_headline(report),
         tiles=[*_count_tiles(report), *headline_tiles(report.models)],
         pool=pool,
-        models=model_views(report.models),
+        models=models_view(report.models),
         cards=_cards(report),
         table=_table(report, anchors),
         failures=[
@@ -148,7 +150,7 @@ def _cards(report: ReportData) -> list[Card]:
     failures: dict[str, list[Failure]] = defaultdict(list)
     for failure in report.failures:
         failures[failure.compound_id].append(failure)
-    predictions = prediction_rows(report)
+    predictions, why = prediction_rows(report), _why(report)
     order = {compound_id: i for i, compound_id in enumerate(predictions)}
 
     def position(entry: CompoundReport) -> tuple[int, int]:
@@ -161,9 +163,16 @@ def _cards(report: ReportData) -> list[Card]:
             str(i),
             failures=failures[entry.compound.compound_id],
             prediction=predictions.get(entry.compound.compound_id, ()),
+            why=why.get(entry.compound.compound_id, ()),
         )
         for i, entry in enumerate(sorted(report.compounds, key=position))
     ]
+
+
+def _why(report: ReportData) -> dict[str, list[FigureView]]:
+    """Contributions to the predictions by compound: of both models where they were explained."""
+    rows = report.screening.rows if report.screening else []
+    return screened_figures(rows, report.models) | explained_figures(report.explanations)
 
 
 def _columns() -> list[tuple[str, str, str]]:

@@ -1,7 +1,8 @@
-"""One colour for each element, the same in every figure of a report."""
+"""Colours of a report: one for each element, the same in every figure, and a diverging scale."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -63,3 +64,24 @@ def _quietest_slot(element: str, sets: list[frozenset[str]], slots: dict[str, in
 def element_css(slots: dict[str, int]) -> str:
     """Rules that give each element's class its colour."""
     return "".join(f".el-{e}{{--c:var(--p{s})}}" for e, s in sorted(slots.items()))
+
+
+DIVERGING_STEPS = 10
+"""Shades on each side of zero, from the background to ``--low`` or ``--high``."""
+
+
+def diverging_class(value: float | None) -> str:
+    """Classes of the shade of a number between -1 and 1; of no number where it is not known.
+
+    Shades are opacities of two colours over the background of the page, so that zero is the
+    background and both sides are right in light and in dark mode.
+    """
+    if value is None or not math.isfinite(value):
+        return "unknown"
+    step = round(min(abs(value), 1.0) * DIVERGING_STEPS)
+    return f"{'low' if value < 0 else 'high'} s{step}"
+
+
+def diverging_css() -> str:
+    """Rules of the shades."""
+    return "".join(f".s{i}{{fill-opacity:{i / DIVERGING_STEPS:g}}}" for i in range(DIVERGING_STEPS))

@@ -12,6 +12,7 @@ from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.report import definitions, text
 from sse_flows.report.cards import Row
 from sse_flows.report.document import ReportData
+from sse_flows.report.explanation_views import small_figures
 from sse_flows.report.model_figures import Point, scatter_figure
 from sse_flows.report.views import Chip, FigureView
 from sse_flows.screening.document import FilteredOut, ScreeningResult, ScreeningRow
@@ -35,6 +36,13 @@ class RankedRow:
     log_sigma: float | None
     log_sigma_text: str
     sigma_text: str
+    interval: str
+    prediction_set: Chip | None
+    domain: float | None
+    domain_text: str
+    domain_title: str
+    outside: bool
+    why: Markup | None
     superionic: bool
     flags: list[Chip]
 
@@ -57,6 +65,9 @@ class PoolView:
     top: list[RankedRow] = field(default_factory=list)
     filtered: list[FilteredRow] = field(default_factory=list)
     kim: bool = False
+    sets: bool = False
+    why: bool = False
+    domain: bool = False
     intro: str = ""
     empty: str = ""
     figures: list[FigureView] = field(default_factory=list)
@@ -68,7 +79,8 @@ def pool_view(report: ReportData, anchors: Mapping[str, str]) -> PoolView:
     if screening is None:
         why = "no model was trained." if report.models is None else "no pool was screened."
         return PoolView(empty=why)
-    rows = [_ranked(row, anchors) for row in screening.rows]
+    sums = small_figures(screening.rows)
+    rows = [_ranked(row, anchors, sums.get(row.compound_id)) for row in screening.rows]
     filtered = [
         FilteredRow(anchors.get(r.compound_id), r.compound_id, _name(r), r.reasons)
         for r in screening.filtered_out
@@ -79,6 +91,9 @@ def pool_view(report: ReportData, anchors: Mapping[str, str]) -> PoolView:
         top=new[:TOP],
         filtered=filtered,
         kim=screening.ranked_by == "probability" and any(r.kim is not None for r in rows),
+        sets=any(r.prediction_set is not None for r in rows),
+        why=any(r.why is not None for r in rows),
+        domain=any(r.domain is not None for r in rows),
         intro=_intro(rows, screening),
         empty="every compound was filtered out." if filtered else "the pool was empty.",
         figures=_figures(report, rows),
@@ -98,10 +113,25 @@ def _intro(rows: list[RankedRow], screening: ScreeningResult) -> str:
         f"{len(rows)} compounds ranked{by}, {found} of them predicted superionic (green). "
         "Probabilities are of a conductivity above 10⁻⁴ S/cm at room temperature. "
         "A flag is a reason to look twice."
+    ) + _how_sure(screening)
+
+
+def _how_sure(screening: ScreeningResult) -> str:
+    """What the intervals and sets promise; nothing where there are none."""
+    given = any(
+        row.prediction_set is not None or row.log10_conductivity_low is not None
+        for row in screening.rows
+    )
+    if not given or screening.level is None:
+        return ""
+    return (
+        f" Intervals of log₁₀ σ and sets of classes should hold {text.percent(screening.level)} of "
+        "new compounds like the training compounds; outside the domain (a distance above 1) they "
+        "promise nothing, and of a training compound they are too wide."
     )
 
 
-def _ranked(row: ScreeningRow, anchors: Mapping[str, str]) -> RankedRow:
+def _ranked(row: ScreeningRow, anchors: Mapping[str, str], why: Markup | None) -> RankedRow:
     log_sigma = row.log10_conductivity
     probability = row.probability if row.probability is not None else row.probability_kim2024
     return RankedRow(
@@ -116,6 +146,15 @@ def _ranked(row: ScreeningRow, anchors: Mapping[str, str]) -> RankedRow:
         log_sigma=log_sigma,
         log_sigma_text=text.fixed(log_sigma),
         sigma_text=_conductivity(log_sigma),
+        interval=_interval(row),
+        prediction_set=_set_chip(row.prediction_set),
+        domain=max(row.domain_distance.values(), default=None),
+        domain_text=text.fixed(max(row.domain_distance.values(), default=None)),
+        outside=bool(row.outside_domain),
+        domain_title="; ".join(
+            f"{model} {text.fixed(ratio)}" for model, ratio in row.domain_distance.items()
+        ),
+        why=why,
         superionic=row.superionic,
         flags=_chips(row),
     )
@@ -124,6 +163,32 @@ def _ranked(row: ScreeningRow, anchors: Mapping[str, str]) -> RankedRow:
 def _conductivity(log_sigma: float | None) -> str:
     """S/cm of a logarithm."""
     return text.MISSING if log_sigma is None else text.scientific(10**log_sigma)
+
+
+def _interval(row: ScreeningRow) -> str:
+    """Ends of the conformal interval; empty where it has none."""
+    low, high = row.log10_conductivity_low, row.log10_conductivity_high
+    return "" if low is None or high is None else f"{text.fixed(low, 1)} to {text.fixed(high, 1)}"
+
+
+def _set_chip(classes: list[str] | None) -> Chip | None:
+    """The classes that cannot be excluded, in a word."""
+    if classes is None:
+        return None
+    if not classes:
+        return Chip("neither", "warn", "unlike the training compounds of either class")
+    if len(classes) > 1:
+        return Chip("both: undecided", "warn", "neither class can be excluded at this level")
+    if classes == ["superionic"]:
+        return Chip("superionic", "good", "the other class is excluded at this level")
+    return Chip("other", "quiet", "superionic is excluded at this level")
+
+
+def _domain_text(row: ScreeningRow) -> str:
+    """Largest distance to the training compounds, as a share of what is usual among them."""
+    ratio = max(row.domain_distance.values(), default=None)
+    side = "outside" if row.outside_domain else "inside"
+    return text.MISSING if ratio is None else f"{side}, {text.fixed(ratio)}"
 
 
 def _chips(row: ScreeningRow) -> list[Chip]:
@@ -135,7 +200,7 @@ def _chips(row: ScreeningRow) -> list[Chip]:
         where = " and ".join(row.outside_domain)
         chips.append(Chip("outside domain", "warn", f"of the {where}: an extrapolation"))
     if row.imputed:
-        names = ", ".join(definitions.label(name) for name in row.imputed)
+        names = "; ".join(definitions.label(name) for name in row.imputed)
         chips.append(
             Chip(f"{len(row.imputed)} imputed", "warn", f"training median used for {names}")
         )
@@ -235,5 +300,11 @@ def _prediction(row: ScreeningRow) -> list[Row]:
     ]
     if log_sigma is not None:
         value = f"{text.fixed(log_sigma)}, {_conductivity(log_sigma)} S/cm"
-        shown.append(Row("predicted log₁₀ σ", value))
+        interval = f"interval {_interval(row)}" if _interval(row) else ""
+        shown.append(Row("predicted log₁₀ σ", value, interval))
+    chip = _set_chip(row.prediction_set)
+    if chip is not None:
+        shown.append(Row("prediction set", chip.label, chip.title))
+    if row.domain_distance:
+        shown.append(Row("applicability domain", _domain_text(row), "distance over the largest"))
     return shown

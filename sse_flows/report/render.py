@@ -1,4 +1,4 @@
-"""The page as text and as a file: one HTML document that asks nothing of the network."""
+"""Pages as text and as a file: one HTML document that asks nothing of the network."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sse_flows.errors import SSEError
+from sse_flows.models.document import TrainedModels
 from sse_flows.report import text
 from sse_flows.report.document import ReportData
-from sse_flows.report.page import make_page
-from sse_flows.report.palette import element_css, element_slots
+from sse_flows.report.model_page import ModelPage, make_model_page
+from sse_flows.report.page import Page, make_page
+from sse_flows.report.palette import diverging_css, element_css, element_slots
 from sse_flows.report.phonon_figure import elements_of
+from sse_flows.screening.versions import ModelVersion
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -50,13 +53,25 @@ def render(report: ReportData) -> str:
         HTML with its style, script and figures inside. Its Content-Security-Policy names the
         style and the script by their hashes and forbids everything else, the network included.
     """
-    style = page_style() + _element_style(report)
+    return _filled("page.html.j2", make_page(report), _element_style(report))
+
+
+def render_model(
+    models: TrainedModels, name: str = "Trained models", version: ModelVersion | None = None
+) -> str:
+    """Trained models alone as one HTML document, as self-contained as that of a campaign."""
+    return _filled("model_page.html.j2", make_model_page(models, name, version))
+
+
+def _filled(template: str, page: Page | ModelPage, more_style: str = "") -> str:
+    """A page with its style, script and policy."""
+    style = page_style() + diverging_css() + more_style
     script = environment().get_template("script.html.j2").render()
     return (
         environment()
-        .get_template("page.html.j2")
+        .get_template(template)
         .render(
-            page=make_page(report),
+            page=page,
             policy=page_policy(style, script),
             style=Markup(style),  # noqa: S704  our own file and element symbols
             script=Markup(script),  # noqa: S704
@@ -84,7 +99,38 @@ def write_report(report: ReportData, path: str | Path) -> Path:
     SSEError
         If the file cannot be written.
     """
-    path, page = Path(path), render(report)
+    return _written(render(report), Path(path))
+
+
+def write_model_page(
+    models: TrainedModels, path: str | Path, version: ModelVersion | None = None
+) -> Path:
+    """Write a page of trained models alone: scores, figures, signs, correlations, compounds.
+
+    Parameters
+    ----------
+    models
+        What `train` or `load_models` gave; its estimators are not opened.
+    path
+        The file to make, as for `write_report`. The page is named after its folder.
+    version
+        Which version of a series they are: the page then says what changed since the one before.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    SSEError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    return _written(render_model(models, path.resolve().parent.name, version), path)
+
+
+def _written(page: str, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, page)

@@ -86,6 +86,12 @@ class ScreeningRow(_Document):
         description="Classes that cannot be excluded at the level: superionic, not superionic, "
         "both (undecided) or none (unlike either); None without a trained classifier",
     )
+    contributions: dict[str, float] = Field(
+        default_factory=dict,
+        description="What each descriptor of the trained classifier adds to the log odds of being "
+        "superionic, largest first; with the intercept they sum to the log odds. Empty without a "
+        "trained classifier. Those of the forest: models.explain.explain_compounds",
+    )
     imputed: list[str] = Field(
         description="Descriptors of the trained models filled with the training median"
     )

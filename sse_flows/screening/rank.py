@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sse_flows.descriptors.document import DESCRIPTORS
+from sse_flows.models.columns import Floats
 from sse_flows.models.document import TrainedModels
+from sse_flows.models.explain import log_odds_contributions
 from sse_flows.models.kim2024 import Kim2024
-from sse_flows.models.newton import Floats
 from sse_flows.models.table import descriptor_values
 from sse_flows.models.uncertainty import LEVEL, ConformalModels, set_labels
 from sse_flows.screening.document import FilteredOut, Filters, ScreeningResult, ScreeningRow
@@ -31,6 +32,7 @@ class _Predictions:
     in_training: list[bool]
     interval: tuple[Floats, Floats] | None = None
     allowed: NDArray[np.bool_] | None = None
+    contributions: list[dict[str, float]] | None = None
 
 
 def screen(
@@ -126,6 +128,10 @@ def _predict(values: pd.DataFrame, models: TrainedModels | Kim2024, level: float
         in_training=[name in trained_on for name in names],
         interval=conformal.intervals(log10_conductivity),
         allowed=conformal.sets(probability),
+        contributions=[
+            dict(sorted(zip(chosen, parts.tolist(), strict=True), key=lambda part: -abs(part[1])))
+            for parts in log_odds_contributions(fitted, values)
+        ],
     )
 
 
@@ -152,6 +158,7 @@ def _row(
             None if says.log10_conductivity is None else float(says.log10_conductivity[i])
         ),
         probability_kim2024=kim,
+        contributions=says.contributions[i] if says.contributions else {},
         imputed=says.imputed[i],
         outside_domain=[model for model, ratio in distance.items() if ratio > 1.0],
         domain_distance=distance,

@@ -7,7 +7,6 @@ read as plain data and a structure is built from its numbers and element symbols
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from sse_flows.structures.readers import Record, read_records
 
 STRUCTURE_FILES = ("*.cif", "*.vasp", "*POSCAR*", "*CONTCAR*", "*.json", "*.jsonl")
 """Names of the files that a folder is searched for."""
-_CONDUCTIVITY_COLUMN = "conductivity_S_per_cm"
 
 
 @dataclass
@@ -177,42 +175,6 @@ def from_conductors(ids: str | Sequence[str], mobile_ions: str | Sequence[str]) 
     return result
 
 
-def read_conductivities(path: str | Path) -> dict[str, tuple[float, str]]:
-    """Read a table of measured conductivities.
-
-    Parameters
-    ----------
-    path
-        CSV with the columns ``id``, ``conductivity_S_per_cm`` and, if wished, ``source``.
-
-    Returns
-    -------
-    dict
-        Id to conductivity (S/cm) and its source, the file's name where no source is given.
-
-    Raises
-    ------
-    SSEError
-        If a column is missing or has no unit, an id comes twice, or a value is not above 0.
-    """
-    path = Path(path)
-    table: dict[str, tuple[float, str]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        _check_columns(reader.fieldnames or [], path)
-        for row in reader:
-            name = (row["id"] or "").strip()
-            if not name or name in table:
-                raise SSEError(
-                    f"{'repeated' if name else 'missing'} id in line {reader.line_num} of {path}",
-                    compound=name or None,
-                    mend="Give every line an id of its own",
-                )
-            source = (row.get("source") or "").strip() or path.name
-            table[name] = (_positive(row[_CONDUCTIVITY_COLUMN], name, path), source)
-    return table
-
-
 def _take(
     result: Intake,
     record: Record | SSEError,
@@ -283,26 +245,3 @@ def _unique_id(name: str, taken: set[str]) -> str:
     while unique in taken:
         unique, number = f"{name}-{number}", number + 1
     return unique
-
-
-def _check_columns(columns: Sequence[str], path: Path) -> None:
-    missing = [c for c in ("id", _CONDUCTIVITY_COLUMN) if c not in columns]
-    if missing:
-        raise SSEError(
-            f"{path} has the columns {', '.join(columns) or '(none)'}, not {', '.join(missing)}",
-            mend=f"Name them id,{_CONDUCTIVITY_COLUMN}[,source]: the unit belongs to the name",
-        )
-
-
-def _positive(text: str | None, name: str, path: Path) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise SSEError(
-            f"conductivity {text!r} in {path} is no number of S/cm above 0",
-            compound=name,
-            mend="Give the measured value (not its logarithm), or remove the line",
-        )
-    return value

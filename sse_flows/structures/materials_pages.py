@@ -10,14 +10,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sse_flows.errors import SSEError
-from sse_flows.structures.checks import one_line
-from sse_flows.structures.materials_project import client_of
+from sse_flows.structures.materials_project import Access
 
 PAGE = 500
 """Materials in a page."""
@@ -68,7 +66,7 @@ def fetch_pages(
     if energy_above_hull_max is not None:
         query["energy_above_hull"] = (-1.0, energy_above_hull_max)
     place = Path(folder) / _name(query)
-    ask = _Asker(api_key or os.environ.get("MP_API_KEY", ""), rester)
+    ask = _Asker(api_key, rester)
     ids = _ids(place, query, ask)
     pages = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
     for number, page in enumerate(pages):
@@ -84,22 +82,18 @@ def fetch_pages(
 class _Asker:
     """Asks the server; complains of a missing key only when there is something to ask."""
 
-    def __init__(self, key: str, rester: Callable[..., Any] | None):
-        self.key = key
-        self.rester = rester
+    def __init__(self, key: str | None, rester: Callable[..., Any] | None):
+        self._given = (key, rester)
 
     def __call__(self, query: dict[str, Any], fields: tuple[str, ...]) -> list[Mapping[str, Any]]:
-        client = client_of(self.rester, self.key)
+        access = Access.find(*self._given)
         try:
-            with client(self.key, use_document_model=False, mute_progress_bars=True) as session:
+            with access.open() as session:
                 found = session.materials.summary.search(**query, fields=list(fields))
         except Exception as error:  # network, server and key: the client raises anything
-            text = one_line(error)
-            reason = text.replace(self.key, "***") if self.key else text
-            raise SSEError(
-                f"the Materials Project did not answer ({type(error).__name__}: {reason})",
-                mend="Check MP_API_KEY and the network; the same command goes on from here",
-            ) from None
+            failure = access.unanswered(error)
+            mend = f"{failure.mend}; the same command goes on from here"
+            raise SSEError(failure.message, mend=mend) from None
         return [one if isinstance(one, Mapping) else one.model_dump() for one in found]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sse_flows.errors import SSEError
@@ -63,29 +64,60 @@ def from_materials_project(
             mend="Give ids such as mp-1234 or chemsys such as Li-P-S",
         )
     wanted = [ids] if isinstance(ids, str) else list(ids or [])
-    key = api_key or os.environ.get("MP_API_KEY", "")
-    client = client_of(rester, key)
+    access = Access.find(api_key, rester)
     documents: list[Mapping[str, Any]] = []
     for query in _queries(wanted, chemsys, energy_above_hull_max):
-        documents += _ask(client, key, query)
+        documents += _ask(access, query)
     return _collect(documents, wanted, mobile_ions)
 
 
-def client_of(rester: Callable[..., Any] | None, key: str) -> Callable[..., Any]:
-    """The stand-in, or mp-api's own client.
+@dataclass(frozen=True)
+class Access:
+    """How the Materials Project is asked: mp-api's client and the key, which is never shown.
 
-    Raises
-    ------
-    SSEError
-        Without a stand-in, if there is no key or no mp-api.
+    Attributes
+    ----------
+    client
+        mp-api's ``MPRester``, or a stand-in for it.
+    key
+        Handed on to the client and kept nowhere else.
     """
-    if rester is not None:
-        return rester
-    if not key:
-        raise SSEError(
-            "the Materials Project asks for a key",
-            mend="Set MP_API_KEY to the key from https://materialsproject.org/api",
+
+    client: Callable[..., Any]
+    key: str = field(repr=False)
+
+    @classmethod
+    def find(cls, api_key: str | None = None, rester: Callable[..., Any] | None = None) -> Access:
+        """Access with a key, by default that of the variable MP_API_KEY.
+
+        Raises
+        ------
+        SSEError
+            There is no key, or mp-api is not installed.
+        """
+        key = api_key or os.environ.get("MP_API_KEY", "")
+        if not key and rester is None:
+            raise SSEError(
+                "the Materials Project asks for a key",
+                mend="Set MP_API_KEY to the key from https://materialsproject.org/api",
+            )
+        return cls(rester or _client(), key)
+
+    def open(self) -> Any:
+        """The client as a context manager that gives plain data."""
+        return self.client(self.key, use_document_model=False, mute_progress_bars=True)
+
+    def unanswered(self, error: Exception) -> SSEError:
+        """What to raise where the client failed with `error`, the key masked."""
+        text = one_line(error)
+        reason = text.replace(self.key, "***") if self.key else text
+        return SSEError(
+            f"the Materials Project did not answer ({type(error).__name__}: {reason})",
+            mend="Check MP_API_KEY and the network, and try again",
         )
+
+
+def _client() -> Callable[..., Any]:
     try:
         from mp_api.client import MPRester
     except ImportError as error:
@@ -108,18 +140,12 @@ def _queries(
     return queries
 
 
-def _ask(client: Callable[..., Any], key: str, query: dict[str, Any]) -> list[Mapping[str, Any]]:
-    options = {"use_document_model": False, "mute_progress_bars": True}
+def _ask(access: Access, query: dict[str, Any]) -> list[Mapping[str, Any]]:
     try:
-        with client(key, **options) as session:
+        with access.open() as session:
             found = session.materials.summary.search(**query, fields=list(FIELDS))
     except Exception as error:  # network, server and key: the client raises anything
-        text = one_line(error)
-        reason = text.replace(key, "***") if key else text
-        raise SSEError(
-            f"the Materials Project did not answer ({type(error).__name__}: {reason})",
-            mend="Check MP_API_KEY and the network, and try again",
-        ) from None
+        raise access.unanswered(error) from None
     return [d if isinstance(d, Mapping) else d.model_dump() for d in found]
 
 

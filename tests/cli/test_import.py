@@ -1,4 +1,4 @@
-"""`sse import kyoto` and `sse screen`, from archives to a ranked table."""
+"""`sse import` and `sse screen`, from archives and VASP runs to a ranked table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.phonons.entries import Source
 from sse_flows.store.jobstore import open_store
 
-for _name in ("crystals", "entries"):
+for _name in ("crystals", "entries", "vaspruns"):
     _path = Path(__file__).resolve().parents[1] / "phonons" / f"{_name}.py"
     _spec = importlib.util.spec_from_file_location(_name, _path)
     _module = importlib.util.module_from_spec(_spec)
@@ -36,7 +36,7 @@ def files() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, files) -> Path:
-    """Two good entries, one with NaN forces, one without lithium, one cut off."""
+    """Two good entries; others with NaN forces, without lithium, cut off, of another cell."""
     helper, folder = sys.modules["entries"], tmp_path_factory.mktemp("entries")
     nan = files["FORCE_SETS"].splitlines()
     nan[8] = "NaN 0.0 0.0"
@@ -47,6 +47,10 @@ def data(tmp_path_factory, files) -> Path:
     helper.write_folder(folder / "mp-4", {**files, "POSCAR-unitcell": sodium})
     cut = helper.write_archive(folder / "mp-5-li2o.tar.lzma", files, "mp-5-20180417")
     cut.path.write_bytes(cut.path.read_bytes()[:300])
+    half = files["FORCE_SETS"].replace("96", "48", 1)
+    born = files["BORN"] + "\n" + files["BORN"].splitlines()[-1]
+    helper.write_folder(folder / "mp-6", {**files, "FORCE_SETS": half})
+    helper.write_folder(folder / "mp-7", {**files, "BORN": born})
     return folder
 
 
@@ -66,15 +70,17 @@ def imported(tmp_path_factory, data) -> Path:
 def test_the_good_come_through_and_the_others_are_named(sse, data, tmp_path):
     result = sse("import", "kyoto", data, "--results", tmp_path / "r", "--processes", 1)
     assert result.code == 0
-    assert result.out.startswith("2 imported, 0 stored before, 3 failed")
+    assert result.out.startswith("2 imported, 0 stored before, 5 failed")
     failed = {line.split(":")[1].strip(): line for line in result.errors}
-    assert set(failed) == {"mp-3", "mp-4", "mp-5"}
+    assert set(failed) == {"mp-3", "mp-4", "mp-5", "mp-6", "mp-7"}
     assert "NaN" in failed["mp-3"]
     assert "holds no Li, only O, Na" in failed["mp-4"]
     assert "cannot be read" in failed["mp-5"]
+    assert "of 48 atoms, the supercell has 96" in failed["mp-6"]
+    assert "BORN does not fit" in failed["mp-7"]
     assert all(" -> " in line for line in failed.values())
     again = sse("import", "kyoto", data, "--results", tmp_path / "r", "--processes", 1)
-    assert again.out.startswith("0 imported, 2 stored before, 3 failed")
+    assert again.out.startswith("0 imported, 2 stored before, 5 failed")
 
 
 def test_documents_have_the_shape_of_a_job(imported):
@@ -82,6 +88,8 @@ def test_documents_have_the_shape_of_a_job(imported):
     docs = list(store.query({"metadata.compound": "mp-1"}))
     assert [doc["metadata"]["stage"] for doc in docs] == ["phonons", "descriptors"]
     assert all(doc["index"] == 1 and doc["hosts"] == [] for doc in docs)
+    assert [doc["metadata"]["imported"] for doc in docs] == ["kyoto", "kyoto"]
+    assert "force field" not in " ".join(docs[1]["output"]["missing"].values())
     assert "blob_uuid" in docs[0]["output"]["force_constants"]
     output = store.get_output(docs[0]["uuid"], load=True)
     fields = {name: value for name, value in output.items() if name[0] != "@"}
@@ -128,6 +136,84 @@ def test_what_cannot_be_imported_is_one_line(sse, arguments, message):
     result = sse("import", "kyoto", *arguments)
     assert result.code == 1
     assert message in result.errors[-1]
+
+
+class TestPhonopy:
+    @pytest.fixture(scope="class")
+    def calculations(self, tmp_path_factory) -> Path:
+        """VASP runs of a user: two good folders, one not converged, one with a run cut off."""
+        crystals, vaspruns = sys.modules["crystals"], sys.modules["vaspruns"]
+        springs = crystals.spring_crystal(
+            crystals.ANTIFLUORITE, 2, crystals.ANTIFLUORITE_SPRINGS, cutoff=3.5
+        )
+        phonon = sys.modules["entries"].displaced(springs)
+        runs = vaspruns.displaced_runs(phonon)
+        folder = tmp_path_factory.mktemp("calculations")
+        for name, change in {
+            "good": lambda text: text,
+            "loose": lambda text: text.replace('name="NELM">60<', 'name="NELM">5<'),
+            "short": lambda text: text[:3000],
+        }.items():
+            for number, text in runs.items():
+                changed = change(text) if number == 1 else text
+                vaspruns.write(folder / name / f"disp-{number:03d}" / "vasprun.xml", changed)
+            vaspruns.disp_yaml(phonon, folder / name / "phonopy_disp.yaml")
+        own = sys.modules["entries"].yaml_files(springs, "FORCE_CONSTANTS")
+        sys.modules["entries"].write_folder(folder / "constants", own)
+        return folder
+
+    def test_the_good_come_through_and_the_others_are_named(self, sse, calculations):
+        command = ("import", "phonopy", calculations, "-p", 1)
+        result = sse(*command)
+        assert result.code == 0
+        assert result.out.startswith("2 imported, 0 stored before, 2 failed")
+        failed = {line.split(":")[1].strip(): line for line in result.errors}
+        assert set(failed) == {"loose", "short"}
+        assert "disp-001/vasprun.xml is not converged" in failed["loose"]
+        assert "disp-001/vasprun.xml cannot be read" in failed["short"]
+        assert all(" -> " in line for line in failed.values())
+        assert sse(*command).out.startswith("0 imported, 2 stored before, 2 failed")
+        kept = json.loads(sse("screen", "--pool", "phonopy", "-f", "json", "--keep-unknown").out)
+        entropy = {row["material_id"]: row["vibrational_entropy"] for row in kept}
+        assert set(entropy) == {"constants", "good"}
+        assert entropy["good"] == pytest.approx(entropy["constants"])
+        assert "runs/kyoto holds no store" in sse("screen", "--pool", "kyoto").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "ids or chemical systems"),
+        (["--ids", "mp-1"], "Set MP_API_KEY"),
+        (["--ids", "mp-1", "-m", "Lithium"], "'Lithium' is no element"),
+    ],
+)
+def test_the_materials_project_needs_a_query_and_a_key(sse, monkeypatch, arguments, message):
+    monkeypatch.delenv("MP_API_KEY", raising=False)
+    result = sse("import", "mp", *arguments)
+    assert result.code == 1
+    assert message in result.errors[-1]
+
+
+def test_options_of_the_materials_project_reach_its_import(sse, monkeypatch, tmp_path):
+    from sse_flows.campaign import importing_mp
+
+    asked = {}
+
+    def stand_in(store, *, watch, **query):
+        asked.update(query)
+        return [importing_mp.Imported("mp-1", "imported")]
+
+    monkeypatch.setattr(importing_mp, "import_materials", stand_in)
+    options = ("--ids", "mp-1,mp-2", "--ids", "mp-3", "--chemsys", "Li-O", "--method", "dfpt")
+    result = sse("import", "mp", *options, "--results", tmp_path / "r")
+    assert result.out.startswith("1 imported, 0 stored before, 0 failed")
+    assert asked == {
+        "ids": ["mp-1", "mp-2", "mp-3"],
+        "chemsys": ["Li-O"],
+        "mobile_ion": "Li",
+        "method": "dfpt",
+    }
 
 
 @pytest.fixture

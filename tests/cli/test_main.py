@@ -16,7 +16,7 @@ from sse_flows.errors import SSEError
 
 COMMANDS = [
     *("check", "init", "run", "status", "results", "report"),
-    *("import", "screen", "train", "evaluate"),
+    *("import", "screen", "train", "evaluate", "retrain", "versions"),
 ]
 HEAVY = [
     "atomate2",

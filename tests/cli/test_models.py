@@ -60,7 +60,10 @@ def test_evaluate_shows_every_score_side_by_side(sse, table):
     assert grouped["groups"] == {"garnet": 4, "halide": 4, "sulfide": 4, "NASICON": 4}
     assert cells["classifier", "F1"][2] == f"{grouped['scores']['f1']:.3f}"
     assert cells["forest", "RMSE"][0] == cells["forest", "RMSE"][1]
-    assert cells["elimination", "R2"][1:4] == ["-", "-", "-"]
+    inside = document["elimination"]
+    assert cells["elimination", "R2"][1] == f"{inside['nested']['r2']:.3f}"
+    assert cells["elimination", "R2"][2] == f"{inside['grouped']['scores']['r2']:.3f}"
+    assert "nested in 10 folds with 4 trees" in result.out
     assert cells["elimination", "R2"][0] == f"{document['elimination']['plain']['r2']:.3f}"
     assert "4 groups" in result.out
     assert "scrambled 3 times" in result.out
@@ -84,6 +87,8 @@ def test_a_saved_model_is_tested_on_what_it_never_saw(sse, table):
     trained = sse("train", table(), "-o", "model", "--max-features", 1, "--trees", 5)
     assert trained.code == 0, trained.err
     assert "sse evaluate TABLE --model model" in trained.out
+    assert "Backward elimination" not in Path("model/report.html").read_text(encoding="utf-8")
+    assert "Pearson correlations" in Path("model/report.html").read_text(encoding="utf-8")
     other = table("other.csv", n_rows=5, seed=1)
     pd.concat([pd.read_csv("mine.csv"), pd.read_csv(other)]).to_csv("both.csv", index=False)
     result = sse("evaluate", "both.csv", "--model", "model", "-o", "unseen.json")

@@ -14,11 +14,11 @@ from sse_flows.descriptors.phonon import (
     hybrid_dos,
     low_energy_peak,
     low_energy_ratio,
-    phonon_band_center,
     phonon_descriptors,
     soft_mode_flag,
 )
 from sse_flows.phonons.document import SoftModes
+from sse_flows.phonons.dos import dos_band_center
 
 STEP = 0.1
 GRID = (np.arange(-50, 1000) + 0.5) * STEP
@@ -108,7 +108,7 @@ def test_no_modes_in_the_window_is_none_not_zero():
         *(f"low_energy_ratio_{kind}" for kind in ("mobile", "anion", "hybrid")),
     }
     assert values["peak_dos_mobile"] == 0
-    assert phonon_band_center(GRID, gaussian(-3.0, 0.3)) is None
+    assert dos_band_center(GRID, gaussian(-3.0, 0.3)) is None
 
 
 @pytest.mark.parametrize(("count", "leading", "flag"), [(0, "Li", 0), (3, "Li", 1), (3, "O", 2)])

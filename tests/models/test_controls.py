@@ -11,7 +11,7 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
 from sse_flows.errors import SSEError
-from sse_flows.models import BestSubsetLogisticRegression, leave_one_out
+from sse_flows.models import BestSubsetClassifier, leave_one_out
 from sse_flows.models.columns import TrainingDataError
 from sse_flows.models.controls import leave_one_group_out, scramble_control
 
@@ -23,7 +23,7 @@ def _data(signal: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_signal_is_above_the_scrambled_scores_and_noise_is_not() -> None:
-    estimator = BestSubsetLogisticRegression(1)
+    estimator = BestSubsetClassifier(1, missing="median")
     strong = scramble_control(estimator, *_data(20.0), n_permutations=19)
     assert strong.p_value == pytest.approx(1 / 20)
     assert strong.accuracy > strong.quantile_95 >= strong.median > 0.5
@@ -36,14 +36,18 @@ def test_p_value_counts_ties_against_us() -> None:
     X, y = _data(1.0)
     told: list[tuple[int, int]] = []
     control = scramble_control(
-        BestSubsetLogisticRegression(1), X, y, n_permutations=9, progress=lambda *n: told.append(n)
+        BestSubsetClassifier(1, missing="median"),
+        X,
+        y,
+        n_permutations=9,
+        progress=lambda *n: told.append(n),
     )
     as_good = sum(one >= control.accuracy - 1e-12 for one in control.scrambled)
     assert control.p_value == pytest.approx((as_good + 1) / 10)
     assert told[-1] == (9, 9)
     assert len(control.scrambled) == 9
     rng = np.random.default_rng(0)
-    first = BestSubsetLogisticRegression(1).fit(X, rng.permutation(y))
+    first = BestSubsetClassifier(1, missing="median").fit(X, rng.permutation(y))
     assert control.scrambled[0] == first.loo_accuracy_
 
 
@@ -74,7 +78,7 @@ def test_relatives_leak_and_groups_stop_it() -> None:
 def test_bad_input_is_refused() -> None:
     X, y = _data(1.0)
     with pytest.raises(SSEError, match="n_permutations=0"):
-        scramble_control(BestSubsetLogisticRegression(1), X, y, n_permutations=0)
+        scramble_control(BestSubsetClassifier(1, missing="median"), X, y, n_permutations=0)
     with pytest.raises(TrainingDataError, match="group is missing in 23 of 24 rows"):
         leave_one_group_out(LogisticRegression(), X, y, ["a"] + [None] * 23)
     with pytest.raises(TrainingDataError, match="1 group is no cross-validation"):

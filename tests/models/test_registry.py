@@ -18,6 +18,7 @@ from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.errors import SSEError
 from sse_flows.models import TrainedModels, from_bytes, load_models, save_models, to_bytes
 from sse_flows.models.serialize import fingerprint
+from sse_flows.models.train import train
 
 
 class Malicious:
@@ -105,8 +106,16 @@ def test_trees_that_point_outside_are_refused(
 def test_other_steps_are_refused(models: TrainedModels) -> None:
     fitted = models.fitted()
     forest = fitted.regressor.pipeline_[-1]
-    fitted.classifier.pipeline_.steps[-1] = ("forest", forest)
+    fitted.classifier_domain.scaling_.steps[-1] = ("forest", forest)
     with pytest.raises(SSEError, match="a model's steps are"):
+        from_bytes(to_bytes(fitted))
+
+
+@pytest.mark.parametrize("value", [np.zeros((1, 9)), np.array([[np.nan]]), "1.0"])
+def test_coefficients_that_do_not_fit_are_refused(models: TrainedModels, value: object) -> None:
+    fitted = models.fitted()
+    fitted.classifier.raw_coef_ = value
+    with pytest.raises(SSEError, match="coefficients do not fit"):
         from_bytes(to_bytes(fitted))
 
 
@@ -129,3 +138,23 @@ def test_incomplete_folders_are_refused(models: TrainedModels, tmp_path: Path) -
     (folder / "models.json").write_text("{}")
     with pytest.raises(SSEError, match="not a document of models"):
         load_models(folder)
+
+
+def test_an_elimination_survives_the_way_to_disk(table: pd.DataFrame, tmp_path: Path) -> None:
+    some = table[[*DESCRIPTORS[:3], "band_gap", "conductivity"]].reindex(
+        columns=[*DESCRIPTORS, "conductivity"]
+    )
+    models = train(some, max_features=1, n_estimators=4, elimination=True, nested=True)
+    regressor = models.regressor
+    assert (regressor.kind, regressor.scores.selection) == ("elimination", "outside the folds")
+    assert regressor.nested_scores.selection == "inside the folds"
+    assert [one.features for one in regressor.path if one.chosen] == [regressor.features]
+    assert set(regressor.permutation_importances) == set(regressor.features)
+    assert all(row.nested_log10_predicted is not None for row in models.training)
+    again = load_models(save_models(models, tmp_path / "m"))
+    assert again == models
+    _check_same(models, again, some)
+    fitted = models.fitted()
+    fitted.regressor.pipeline_[-1].estimators_[0].tree_.children_left[0] = 10**6
+    with pytest.raises(SSEError, match="point outside"):
+        from_bytes(to_bytes(fitted))

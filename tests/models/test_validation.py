@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, r2_score
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from sse_flows.models import BestSubsetLogisticRegression, TrainingDataError, leave_one_out
+from sse_flows.models import BestSubsetClassifier, TrainingDataError, leave_one_out
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 def test_scores_are_those_of_the_predictions(data) -> None:
     X, y = data
-    result = leave_one_out(BestSubsetLogisticRegression(2), X, y)
+    result = leave_one_out(BestSubsetClassifier(2, missing="median"), X, y)
     assert result.scores.accuracy == accuracy_score(y, result.predictions)
     assert result.scores.f1 == pytest.approx(f1_score(y, result.predictions))
     assert result.scores.confusion == confusion_matrix(y, result.predictions).tolist()
@@ -29,8 +29,8 @@ def test_scores_are_those_of_the_predictions(data) -> None:
 
 def test_each_score_says_where_the_features_were_chosen(data) -> None:
     X, y = data
-    plain = leave_one_out(BestSubsetLogisticRegression(2), X, y)
-    nested = leave_one_out(BestSubsetLogisticRegression(2), X, y, nested=True)
+    plain = leave_one_out(BestSubsetClassifier(2, missing="median"), X, y)
+    nested = leave_one_out(BestSubsetClassifier(2, missing="median"), X, y, nested=True)
     assert plain.scores.selection == "outside the folds"
     assert plain.selected == []
     assert nested.scores.selection == "inside the folds"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-for _name in ("crystals", "entries"):
+for _name in ("crystals", "entries", "vaspruns"):
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
     assert _spec is not None
     assert _spec.loader is not None

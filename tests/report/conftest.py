@@ -12,11 +12,21 @@ from sse_flows.descriptors.document import DESCRIPTORS, DescriptorSet
 from sse_flows.models.document import (
     ClassificationScores,
     ClassifierDocument,
+    Correlations,
+    EliminationRound,
     RegressionScores,
     RegressorDocument,
     SizeResult,
     TrainedModels,
     TrainingRow,
+)
+from sse_flows.models.explanation import (
+    ClassifierTerm,
+    CompoundExplanation,
+    Contribution,
+    Expectation,
+    ModelExplanation,
+    RegressorTerm,
 )
 from sse_flows.phonons.document import BandStructure, LatticeDynamics, SoftModes
 from sse_flows.report import CompoundReport, Failure, ReportData
@@ -260,3 +270,109 @@ def make_dynamics() -> Callable[..., LatticeDynamics]:
 def make_entry() -> Callable[..., CompoundReport]:
     """Function that makes one compound with its documents."""
     return entry
+
+
+def explained() -> TrainedModels:
+    """Models with all that a training document may hold, by elimination and nested."""
+    models = trained()
+    names = ["phonon_band_center_mobile", "formula_units", "band_gap"]
+    rounds = [(3, "", 2.0), (2, "band_gap", 1.8), (1, "formula_units", 2.1)]
+    regressor = {
+        "kind": "elimination",
+        "features": names[:2],
+        "importances": {names[0]: 0.7, names[1]: 0.3},
+        "permutation_importances": {names[0]: 0.4, names[1]: -0.1},
+        "path": [
+            EliminationRound(
+                n_features=n, dropped=gone, features=names[:n], rmse=rmse, r2=0.3, chosen=n == 2
+            )
+            for n, gone, rmse in rounds
+        ],
+        "nested_scores": models.regressor.scores.model_copy(update={"rmse": 2.75}),
+        "nested_features": {names[0]: 7, names[2]: 2},
+    }
+    signs = [(names[0], -1, -1, True), (names[1], 1, -1, False), (names[2], 1, 0, None)]
+    explanation = ModelExplanation(
+        classifier=[
+            ClassifierTerm(
+                descriptor=name,
+                unit="",
+                coefficient=0.5 * sign,
+                raw_coefficient=0.1 * sign,
+                sign=sign,
+                expected_sign=expected,
+                agrees=agrees,
+            )
+            for name, sign, expected, agrees in signs
+        ],
+        regressor=[
+            RegressorTerm(
+                descriptor=names[0],
+                unit="meV",
+                importance=0.7,
+                permutation_importance=0.4,
+                mean_contribution=0.9,
+                direction=-0.8,
+                sign=-1,
+                expected_sign=-1,
+                agrees=True,
+            )
+        ],
+        expectations={
+            name: Expectation(sign=expected, reason=f"Physics of {name}.", source="A paper")
+            for name, _, expected, _ in signs
+        },
+    )
+    correlations = Correlations(
+        descriptors=[*names, "disorder_cation"],
+        matrix=[
+            [1.0, -0.95, None, None],
+            [-0.95, 1.0, 0.25, None],
+            [None, 0.25, 1.0, None],
+            [None, None, None, None],
+        ],
+        log10_conductivity=[-0.42, 0.17, None, None],
+    )
+    return models.model_copy(
+        update={
+            "regressor": models.regressor.model_copy(update=regressor),
+            "explanation": explanation,
+            "correlations": correlations,
+        }
+    )
+
+
+def explanation_of(compound_id: str, formula: str = "Li2O") -> CompoundExplanation:
+    """Contributions that sum to both predictions; the band gap was imputed."""
+    gap = Contribution(descriptor="band_gap", value=None, contribution=-0.5)
+    centre = Contribution(descriptor="phonon_band_center_mobile", value=40.0, contribution=1.5)
+    return CompoundExplanation(
+        compound_id=compound_id,
+        formula=formula,
+        probability=0.7310585786300049,
+        log_odds=1.0,
+        log_odds_base=0.0,
+        log_odds_contributions=[centre, gap],
+        log10_conductivity=-4.25,
+        log10_conductivity_base=-6.0,
+        log10_conductivity_contributions=[centre, gap],
+        log10_conductivity_rest=0.75,
+    )
+
+
+@pytest.fixture
+def models() -> TrainedModels:
+    """Models with every part."""
+    return explained()
+
+
+@pytest.fixture
+def bare_models() -> TrainedModels:
+    """Models of an older document: no explanation, no correlations, no elimination."""
+    return trained()
+
+
+@pytest.fixture
+def make_explanation() -> Callable[..., CompoundExplanation]:
+    """Function that makes the explanation of one compound."""
+    return explanation_of

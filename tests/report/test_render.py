@@ -10,7 +10,14 @@ from html.parser import HTMLParser
 import pytest
 
 from sse_flows.errors import SSEError
-from sse_flows.report import Failure, ReportData, render, write_report
+from sse_flows.report import (
+    Failure,
+    ReportData,
+    render,
+    render_model,
+    write_model_page,
+    write_report,
+)
 from sse_flows.report.page import SECTIONS
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -223,3 +230,96 @@ def test_write_tells_what_to_do_where_it_cannot(make_report, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SSEError, match="cannot be written"):
         write_report(make_report(1), tmp_path / "file" / "report.html")
+
+
+def test_cards_show_what_adds_up_to_a_prediction(make_report, make_explanation):
+    assert "What adds up" not in render(make_report(1))
+    report = make_report(1, explanations=[make_explanation("id-0", EVIL)])
+    made = render(report)
+    assert "What adds up to its predictions" in Page(made).text
+    assert "starts from" in made
+    assert EVIL not in made
+
+
+def test_a_whole_model_in_the_report_of_a_campaign(make_report, models):
+    page = Page(render(make_report(2, models=models)))
+    for words in ("Backward elimination", "Why the models say", "Pearson correlations"):
+        assert words in page.text
+    assert len(page.ids()) == len(set(page.ids()))
+
+
+def test_a_model_alone_has_every_section_and_its_link(models):
+    page = Page(render_model(models, "mine"))
+    targets = {a["href"][1:] for t, a in page.tags if t == "a" and a["href"].startswith("#")}
+    assert targets - {"main"} == {
+        "overview",
+        "classifier",
+        "regressor",
+        "explanation",
+        "correlations",
+        "training",
+        "method",
+    }
+    assert targets <= set(page.ids())
+    assert len(page.ids()) == len(set(page.ids()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "mine",
+        "Backward elimination",
+        "Physics of band_gap.",
+        "disagrees",
+        "Pearson correlations",
+        "Best subset of every size",
+        "wrong side",
+        "C of the logistic regression",
+        "t9",
+    ],
+)
+def test_the_page_of_a_model_says(models, words):
+    assert words in Page(render_model(models, "mine")).text
+
+
+def test_missing_parts_of_a_model_leave_no_empty_section(bare_models):
+    made = render_model(bare_models, "old")
+    assert 'id="explanation"' not in made
+    assert 'id="correlations"' not in made
+    assert "Backward elimination" not in made
+    assert 'href="#explanation"' not in made
+
+
+def test_a_model_alone_loads_nothing_and_styles_nothing_inline(models):
+    made = render_model(models, "mine")
+    for tag, attributes in Page(made).tags:
+        assert tag not in {"link", "img", "iframe", "object", "embed", "base", "form", "image"}
+        assert not LOADING & set(attributes)
+        assert "style" not in attributes
+    assert "unsafe" not in re.search(r'Policy" content="([^"]*)"', made).group(1)
+
+
+def test_everything_from_a_model_is_escaped(models):
+    row = models.training[0].model_copy(update={"compound_id": EVIL, "formula": EVIL})
+    models.training[0] = row
+    models.notes, models.software = [EVIL], {EVIL: EVIL}
+    models.dropped, models.ignored = {EVIL: EVIL}, {EVIL: EVIL}
+    models.explanation.expectations["band_gap"].reason = EVIL
+    models.explanation.classifier[0].descriptor = EVIL
+    models.correlations.descriptors[0] = EVIL
+    models.regressor.path[1].dropped = EVIL
+    models.regressor.importances = {EVIL: 1.0}
+    made = render_model(models, EVIL)
+    assert EVIL not in made
+    assert [t for t, _ in Page(made).tags].count("script") == 1
+
+
+def test_written_beside_the_model_and_named_after_its_folder(models, tmp_path):
+    path = write_model_page(models, tmp_path / "conductors" / "report.html")
+    assert "<h1>conductors</h1>" in path.read_text(encoding="utf-8")
+
+
+def test_write_model_page_tells_what_to_do_where_it_cannot(models, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SSEError, match="cannot be written"):
+        write_model_page(models, tmp_path / "file" / "report.html")

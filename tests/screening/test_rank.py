@@ -24,6 +24,15 @@ def test_rows_are_ranked_and_complete(pool: pd.DataFrame, models: TrainedModels)
     assert ScreeningResult.model_validate_json(result.model_dump_json()) == result
 
 
+def test_contributions_sum_to_the_log_odds(pool: pd.DataFrame, models: TrainedModels) -> None:
+    for row in screen(pool, models).rows:
+        assert list(row.contributions) != []
+        assert set(row.contributions) == set(models.classifier.features)
+        log_odds = models.classifier.intercept + sum(row.contributions.values())
+        assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(row.probability)
+    assert screen(pool, Kim2024()).rows[0].contributions == {}
+
+
 def test_predictions_are_those_of_the_models(pool: pd.DataFrame, models: TrainedModels) -> None:
     frame = screen(pool, models).to_frame().loc[pool.index]
     X = pool[list(DESCRIPTORS)]

@@ -1,4 +1,4 @@
-"""Intake: every kind of file, every kind of broken file, tables of conductivities."""
+"""Intake: every kind of file, every kind of broken file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from sse_flows.structures.intake import (
     from_folder,
     from_paths,
     load_structures,
-    read_conductivities,
 )
 
 
@@ -160,31 +159,6 @@ def test_ids_stay_unique_when_joined(folder):
     both = once + once + Intake([], {"x": "reason"})
     assert [c.compound_id for c in both.compounds] == ["salt", "salt-2"]
     assert both.failures == {"x": "reason"}
-
-
-def test_conductivities(tmp_path):
-    path = tmp_path / "sigma.csv"
-    path.write_text("id,conductivity_S_per_cm,source\nsalt,1.5e-9,10.1/x\n")
-    table = read_conductivities(path)
-    assert table == {"salt": (1.5e-9, "10.1/x")}
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [
-        ("id,conductivity\na,1", "the unit belongs to the name"),
-        ("id,conductivity_S_per_cm\na,-3.2", "a: conductivity '-3.2'.*logarithm"),
-        ("id,conductivity_S_per_cm\na,0", "a: conductivity '0'"),
-        ("id,conductivity_S_per_cm\na,nan", "a: conductivity"),
-        ("id,conductivity_S_per_cm\na,1\na,2", "repeated id in line 3"),
-        ("", "unit belongs"),
-    ],
-)
-def test_bad_conductivities(tmp_path, text, match):
-    path = tmp_path / "sigma.csv"
-    path.write_text(text)
-    with pytest.raises(SSEError, match=match):
-        read_conductivities(path)
 
 
 @settings(

@@ -37,9 +37,6 @@ class CrystalArrays(NamedTuple):
     positions: FloatArray
 
 
-CrystalLike = "Structure | CrystalArrays | tuple[Any, Any, Any]"
-
-
 def read_crystal(crystal: Any) -> CrystalArrays:
     """Take a crystal from a pymatgen Structure or (lattice, species, fractional coordinates).
 
@@ -92,7 +89,9 @@ def _from_triple(crystal: Sequence[Any]) -> CrystalArrays:
 
 
 def atomic_numbers(species: Any) -> IntArray:
-    """Atomic numbers of element symbols; numbers pass. Deuterium and tritium count as hydrogen.
+    """Atomic numbers of symbols or pymatgen's elements and species; numbers pass.
+
+    Deuterium and tritium count as hydrogen.
 
     Raises
     ------
@@ -100,6 +99,8 @@ def atomic_numbers(species: Any) -> IntArray:
         If a symbol is not an element.
     """
     numbers = np.asarray(species)
+    if numbers.dtype.kind == "O":
+        numbers = np.array([getattr(one, "symbol", one) for one in species])
     if numbers.dtype.kind not in "US":
         return numbers.astype(np.int64)
     from ase.data import atomic_numbers as table

@@ -6,7 +6,7 @@ shifts. So the search is exact and its cost does not grow with the number of com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd, lcm
@@ -17,7 +17,8 @@ LARGEST_DENOMINATOR = 10_000
 """Amounts of a formula are taken as fractions with denominators up to this."""
 
 
-def whole_amounts(amounts: Sequence[float]) -> tuple[int, ...]:
+@lru_cache(maxsize=65_536)
+def whole_amounts(amounts: tuple[float, ...]) -> tuple[int, ...]:
     """The same ratio in the smallest whole numbers: (0.5, 1.5) becomes (1, 3)."""
     if all(float(amount).is_integer() for amount in amounts):
         whole = [int(amount) for amount in amounts]
@@ -30,14 +31,14 @@ def whole_amounts(amounts: Sequence[float]) -> tuple[int, ...]:
 
 
 def can_be_neutral(
-    numbers: Iterable[int], amounts: Iterable[float], *, mixed_valence: bool = False
+    numbers: tuple[int, ...], amounts: tuple[float, ...], *, mixed_valence: bool = False
 ) -> bool:
     """Whether common oxidation states of the elements sum to zero.
 
     Parameters
     ----------
     numbers, amounts
-        Atomic numbers, each once, and how many of each.
+        Atomic numbers, each once, and how many of each; both 0 in empty places.
     mixed_valence
         Let atoms of one element differ, within the reduced formula unit, as iron does in Fe3O4
         (matminer's ``IonProperty(fast=False)``); otherwise all atoms of an element have one state
@@ -48,18 +49,17 @@ def can_be_neutral(
     bool
         True for a single element, as in matminer.
     """
-    pairs = sorted(zip(numbers, amounts, strict=True))
-    whole = whole_amounts([amount for _, amount in pairs])
-    return _can_be_neutral(tuple(number for number, _ in pairs), whole, mixed_valence)
+    return _can_be_neutral(numbers, whole_amounts(amounts), mixed_valence)
 
 
 @lru_cache(maxsize=65_536)
 def _can_be_neutral(numbers: tuple[int, ...], amounts: tuple[int, ...], mixed: bool) -> bool:
-    if len(numbers) < 2:
+    if numbers.count(0) >= len(numbers) - 1:
         return True
+    known = oxidation_states(fill=mixed)
     reached, lowest = 1, 0  # bit k: the sum lowest + k can be reached
     for number, amount in zip(numbers, amounts, strict=True):
-        states = oxidation_states(fill=mixed)[number]
+        states = known[number]
         if not states:
             return False
         lowest += states[0] * amount

@@ -21,8 +21,8 @@ from sse_flows.descriptors.crystal.elements import (
 from sse_flows.descriptors.crystal.labels import COMPOSITION_LABELS, NORMS, ORBITALS
 from sse_flows.errors import SSEError
 
-BLOCK = 20_000
-"""Compositions computed at a time, so that memory does not grow with a library."""
+BLOCK = 2_000
+"""Compositions computed at a time: what a processor holds in its cache."""
 
 
 def pack_compositions(compositions: Sequence[Mapping[Any, float]]) -> tuple[IntArray, FloatArray]:
@@ -50,9 +50,8 @@ def pack_compositions(compositions: Sequence[Mapping[Any, float]]) -> tuple[IntA
 
 def _amounts(composition: Mapping[Any, float]) -> dict[int, float]:
     """Amount by atomic number; species of one element are taken together."""
-    symbols = [getattr(one, "symbol", one) for one in composition]
     row: dict[int, float] = {}
-    for number, amount in zip(atomic_numbers(symbols), composition.values(), strict=True):
+    for number, amount in zip(atomic_numbers(list(composition)), composition.values(), strict=True):
         row[int(number)] = row.get(int(number), 0.0) + float(amount)
     if not row or min(row.values()) <= 0:
         raise SSEError(f"{dict(composition)} is no composition", mend="Give amounts above 0")
@@ -132,10 +131,5 @@ def _ionic_characters(numbers: IntArray, amounts: FloatArray) -> FloatArray:
 
 def _possible(numbers: IntArray, amounts: FloatArray, mixed_valence: bool) -> list[bool]:
     """Whether each composition can be a neutral compound."""
-    rows = zip(numbers.tolist(), amounts.tolist(), strict=True)
-    found = []
-    for z, x in rows:
-        pairs = [(number, amount) for number, amount in zip(z, x, strict=True) if number]
-        numbers_, amounts_ = zip(*pairs, strict=True)
-        found.append(can_be_neutral(numbers_, amounts_, mixed_valence=mixed_valence))
-    return found
+    rows = zip(map(tuple, numbers.tolist()), map(tuple, amounts.tolist()), strict=True)
+    return [can_be_neutral(z, x, mixed_valence=mixed_valence) for z, x in rows]

@@ -35,7 +35,8 @@ class Slots:
     of_site
         Slot of each site, shape (sites,).
     numbers
-        Atomic number in each slot of each decoration, shape (decorations, slots).
+        Atomic number in each slot of each decoration, shape (decorations, slots). All differ if
+        there is one decoration.
     sizes
         Sites in each slot, shape (slots,).
     """
@@ -53,10 +54,12 @@ class Slots:
             Atomic numbers, each once and 0 elsewhere, and their amounts, both of shape
             (decorations, slots).
         """
+        if len(self.numbers) == 1:
+            return self.numbers, self.sizes[None].astype(float)
         same = self.numbers[:, :, None] == self.numbers[:, None, :]
         leading = same.argmax(axis=2) == np.arange(same.shape[1])
-        amounts = same @ self.sizes
-        return np.where(leading, self.numbers, 0), np.where(leading, amounts, 0).astype(float)
+        amounts = same.astype(float) @ self.sizes.astype(float)
+        return np.where(leading, self.numbers, 0), np.where(leading, amounts, 0.0)
 
 
 def find_slots(numbers: IntArray) -> Slots:
@@ -129,6 +132,8 @@ def slot_features(
 
 def _ordering_parameters(shells: FloatArray, slots: Slots) -> FloatArray:
     """Mean |1 - share in the shell / share in the crystal| over sites and elements."""
+    if len(slots.numbers) == 1:
+        return _ordering_of(shells, slots.sizes, np.arange(len(slots.sizes)))[None]
     same = slots.numbers[:, :, None] == slots.numbers[:, None, :]
     patterns, which = np.unique(same.argmax(axis=2), axis=0, return_inverse=True)
     values = np.array([_ordering_of(shells, slots.sizes, pattern) for pattern in patterns])

@@ -98,7 +98,7 @@ def pauling_electronegativity() -> FloatArray:
 
 @cache
 def oxidation_states(*, fill: bool = False) -> tuple[tuple[int, ...], ...]:
-    """Common oxidation states of pymatgen by atomic number; row 0 is empty.
+    """Common oxidation states of pymatgen by atomic number; an empty place (0) is neutral.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def oxidation_states(*, fill: bool = False) -> tuple[tuple[int, ...], ...]:
     """
     from pymatgen.core import Element
 
-    states: list[tuple[int, ...]] = [()]
+    states: list[tuple[int, ...]] = [(0,)]
     for number in range(1, MAX_NUMBER + 1):
         element = Element.from_Z(number)
         known = element.common_oxidation_states or (element.icsd_oxidation_states if fill else ())

@@ -127,6 +127,23 @@ class CrystalFeaturizer(ABC):
             _raise_first(rows)
         return [self._listed(row, return_errors) for row in rows]
 
+    def featurize_wrapper(
+        self, x: Sequence[Any], return_errors: bool = False, ignore_errors: bool = False
+    ) -> list[Any]:
+        """Features of one crystal ``x[0]``: what matminer's `MultipleFeaturizer` calls."""
+        return self.featurize_many([x[0]], ignore_errors, return_errors)[0]
+
+    def _generate_column_labels(self, multiindex: bool, return_errors: bool) -> Any:
+        """Names of columns, under this name and with a level above for `MultipleFeaturizer`."""
+        labels = self.feature_labels()
+        if return_errors:
+            labels = [*labels, f"{type(self).__name__} Exceptions"]
+        if not multiindex:
+            return labels
+        import pandas as pd
+
+        return pd.MultiIndex.from_product(([type(self).__name__], labels))
+
     def _listed(self, row: FloatArray | SSEError, with_error: bool) -> list[Any]:
         error: Any = np.nan
         if isinstance(row, SSEError):
@@ -141,20 +158,17 @@ class CrystalFeaturizer(ABC):
         col_id: str,
         ignore_errors: bool = False,
         return_errors: bool = False,
-        inplace: bool = False,
         *,
         n_jobs: int | None = None,
         progress: Progress | None = None,
         pbar: bool = False,
-    ) -> pd.DataFrame | None:
-        """Add the features of a column of crystals to a table.
+    ) -> pd.DataFrame:
+        """Table with the features of a column of crystals added.
 
         Parameters
         ----------
         df, col_id
             The table and its column of crystals.
-        inplace
-            Change `df` and return nothing.
         ignore_errors, return_errors, n_jobs, progress, pbar
             See `featurize_many`; errors go to the column ``<class name> Exceptions``.
 
@@ -165,9 +179,7 @@ class CrystalFeaturizer(ABC):
         """
         import pandas as pd
 
-        labels = self.feature_labels()
-        if return_errors:
-            labels = [*labels, f"{type(self).__name__} Exceptions"]
+        labels = self._generate_column_labels(False, return_errors)
         present = sorted(set(labels) & set(df.columns))
         if present:
             raise SSEError(
@@ -182,11 +194,7 @@ class CrystalFeaturizer(ABC):
             progress=progress,
             pbar=pbar,
         )
-        features = pd.DataFrame(rows, index=df.index, columns=labels)
-        if not inplace:
-            return pd.concat([df, features], axis=1)
-        df[labels] = features
-        return None
+        return pd.concat([df, pd.DataFrame(rows, index=df.index, columns=labels)], axis=1)
 
 
 class WardFeaturizer(CrystalFeaturizer):

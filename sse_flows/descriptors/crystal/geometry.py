@@ -7,6 +7,7 @@ of the same cell.
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from sse_flows.descriptors.crystal.arrays import FloatArray
 from sse_flows.descriptors.crystal.tessellation import Tessellation
@@ -18,6 +19,7 @@ def face_weights(tessellation: Tessellation) -> FloatArray:
     return tessellation.areas / largest[tessellation.centers]
 
 
+@njit(cache=True, nogil=True)
 def five_statistics(values: FloatArray) -> FloatArray:
     """Minimum, maximum, range, mean and mean absolute deviation of site values."""
     low, high, mean = values.min(), values.max(), values.mean()

@@ -87,6 +87,7 @@ def _computed(
         for batch in batches:
             yield batch, compute([crystals[k] for k in batch])
         return
+    compute([crystals[0]])  # compiles, if need be, once and not in every worker
     pool = ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=_prepare_worker
     )
@@ -107,8 +108,10 @@ def _computed(
 
 
 def _prepare_worker() -> None:
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
+    """One thread a process: threads of many processes would hold each other up."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def _as_arrays(crystal: Any) -> CrystalArrays | SSEError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sse_flows.descriptors.crystal import voronoi
 from sse_flows.descriptors.crystal.arrays import FloatArray, IntArray
 from sse_flows.errors import SSEError
 
@@ -77,8 +78,6 @@ def tessellate(lattice: FloatArray, positions: FloatArray) -> Tessellation:
         If two sites are at the same place, the cell is too empty (a site has tens of thousands
         of neighbours within the radius of its cell), or the cells do not fill the crystal.
     """
-    from sse_flows.descriptors.crystal import voronoi
-
     lattice = np.ascontiguousarray(lattice, float)
     change = voronoi.reduce_lattice(lattice)
     moved = np.asarray(positions, float) @ np.linalg.inv(change)
@@ -97,8 +96,6 @@ def tessellate(lattice: FloatArray, positions: FloatArray) -> Tessellation:
 
 
 def _no_tessellation(status: int, site: int) -> SSEError:
-    from sse_flows.descriptors.crystal import voronoi
-
     if status == voronoi.TOO_CLOSE:
         return SSEError(
             f"site {site + 1} is at the place of another (nearer than {voronoi.SAME_PLACE} Å)",

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from sse_flows.errors import SSEError
+from sse_flows.phonons.crystal import read_conf
 from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.phonons.entries import Entry, Source, find_entries, read_entry
-from sse_flows.phonons.kyoto import entry_dynamics, read_conf
+from sse_flows.phonons.imported import entry_dynamics
 from sse_flows.phonons.modes import lattice_dynamics
 
 NAME = "mp-1960-20180417"
