@@ -10,6 +10,7 @@ import typer
 from sse_flows.cli import (
     band_center,
     campaign,
+    center_screen,
     check,
     imports,
     init,
@@ -17,6 +18,7 @@ from sse_flows.cli import (
     retrain,
     screen,
     subsets,
+    substitute,
 )
 from sse_flows.errors import SSEError, one_line
 
@@ -37,7 +39,12 @@ app.command("report")(campaign.report)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.add_typer(imports.app, name="import")
-app.command("screen")(screen.screen)
+app.command(
+    "screen",
+    cls=center_screen.ScreenCommand,
+    epilog="Screening by the phonon band centre: sse screen --model band-center --help",
+)(screen.screen)
+app.command("substitute")(substitute.substitute)
 app.command("retrain")(retrain.retrain)
 app.command("versions")(retrain.versions)
 app.add_typer(subsets.app, name="subsets")

@@ -22,8 +22,8 @@ from sse_flows.errors import SSEError
 from sse_flows.models.band_center_data import TrainingCompound
 from sse_flows.models.band_center_elements import ElementBandCenters, split_totals
 from sse_flows.models.band_center_rows import N_ELEMENT, ElementRows, element_rows
+from sse_flows.models.columns import Floats
 from sse_flows.models.domain import ApplicabilityDomain
-from sse_flows.models.newton import Floats
 from sse_flows.models.uncertainty import LEVEL, conformal_quantile
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from sse_flows.models.band_center import training_set
 from sse_flows.models.band_center_data import TrainingCompound
 from sse_flows.models.band_center_rows import N_ELEMENT, ROW_LABELS, ElementRows
 from sse_flows.models.band_center_train import families, scores_of
+from sse_flows.models.columns import Floats
 from sse_flows.models.correlation import CorrelationFilter
-from sse_flows.models.newton import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.models.band_center_rows import N_ELEMENT, ElementRows
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats
 from sse_flows.models.site_environments import ELEMENT_LABELS
 from sse_flows.models.sparse_gp import SparseGaussianProcess
 

@@ -18,7 +18,7 @@ from sse_flows.descriptors.crystal.featurizer import WardFeaturizer
 from sse_flows.descriptors.crystal.labels import WARD_LABELS
 from sse_flows.descriptors.crystal.rows import Progress, feature_rows
 from sse_flows.errors import SSEError
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats
 from sse_flows.models.site_environments import ELEMENT_LABELS, ElementEnvironments, split_elements
 
 ROW_LABELS: tuple[str, ...] = (*ELEMENT_LABELS, *WARD_LABELS)

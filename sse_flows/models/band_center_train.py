@@ -20,7 +20,7 @@ from sse_flows.models.band_center_file import (
     estimator_bytes,
 )
 from sse_flows.models.band_center_rows import ROW_LABELS, ElementRows
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats
 from sse_flows.models.serialize import fingerprint
 from sse_flows.models.train import software_versions
 

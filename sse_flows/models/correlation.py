@@ -12,7 +12,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.errors import SSEError
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats
 
 KEEP = ("first", "target")
 

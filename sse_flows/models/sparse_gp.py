@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sse_flows.models.newton import Floats
+from sse_flows.models.columns import Floats
 
 CLIP = 5.0
 """Standard deviations beyond which a column says no more: kernels do not extrapolate."""

@@ -26,7 +26,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
     """Templates that escape everything and refuse a name that is not there."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -65,14 +65,14 @@ def render_model(
 
 def _filled(template: str, page: Page | ModelPage, more_style: str = "") -> str:
     """A page with its style, script and policy."""
-    style = (_TEMPLATES / "page.css").read_text(encoding="utf-8") + diverging_css() + more_style
-    script = _environment().get_template("script.html.j2").render()
+    style = page_style() + diverging_css() + more_style
+    script = environment().get_template("script.html.j2").render()
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             page=page,
-            policy=_policy(style, script),
+            policy=page_policy(style, script),
             style=Markup(style),  # noqa: S704  our own file and element symbols
             script=Markup(script),  # noqa: S704
         )
@@ -133,7 +133,7 @@ def write_model_page(
 def _written(page: str, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, page)
+        replace(path, page)
     except OSError as error:
         raise SSEError(
             f"the report cannot be written to {path}: {error.strerror or error}",
@@ -142,7 +142,7 @@ def _written(page: str, path: Path) -> Path:
     return path
 
 
-def _replace(path: Path, content: str) -> None:
+def replace(path: Path, content: str) -> None:
     """Write beside `path`, then take its place."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -163,11 +163,17 @@ def _element_style(report: ReportData) -> str:
     return element_css(element_slots(drawn, report.mobile_ion))
 
 
-def _policy(style: str, script: str) -> str:
-    """A policy under which the page runs its own style and script and nothing else."""
+def page_style() -> str:
+    """The style sheet of all pages."""
+    return (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+
+
+def page_policy(style: str, script: str | None = None) -> str:
+    """A policy under which the page runs its own style and script, if any, and nothing else."""
+    own = "" if script is None else f"script-src 'sha256-{_sha256(script)}'; "
     return (
         f"default-src 'none'; style-src 'sha256-{_sha256(style)}'; "
-        f"script-src 'sha256-{_sha256(script)}'; base-uri 'none'; form-action 'none'"
+        f"{own}base-uri 'none'; form-action 'none'"
     )
 
 

@@ -19,7 +19,8 @@ from sse_flows.structures.compound import Compound
 from sse_flows.structures.conductors import Conductor, get_conductor, load_conductors
 from sse_flows.structures.readers import Record, read_records
 
-_PATTERNS = ("*.cif", "*.vasp", "*POSCAR*", "*CONTCAR*", "*.json", "*.jsonl")
+STRUCTURE_FILES = ("*.cif", "*.vasp", "*POSCAR*", "*CONTCAR*", "*.json", "*.jsonl")
+"""Names of the files that a folder is searched for."""
 
 
 @dataclass
@@ -145,7 +146,7 @@ def from_folder(path: str | Path, mobile_ions: str | Sequence[str], **known: Any
     if not files:
         raise SSEError(
             f"no structure file in {str(path)!r}",
-            mend=f"Give a folder or pattern with files like {', '.join(_PATTERNS)}",
+            mend=f"Give a folder or pattern with files like {', '.join(STRUCTURE_FILES)}",
         )
     result = Intake()
     for file in files:
@@ -232,7 +233,7 @@ def _conductor_record(conductor: Conductor) -> Record:
 
 def _structure_files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = {f for pattern in _PATTERNS for f in path.rglob(pattern)}
+        found = {f for pattern in STRUCTURE_FILES for f in path.rglob(pattern)}
     else:
         anchor = Path(path.anchor) if path.is_absolute() else Path()
         found = set(anchor.glob(str(path.relative_to(anchor) if path.is_absolute() else path)))
