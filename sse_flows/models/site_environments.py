@@ -17,7 +17,7 @@ import numpy as np
 
 from sse_flows.descriptors.crystal.arrays import FloatArray, IntArray
 from sse_flows.descriptors.crystal.elements import property_column
-from sse_flows.descriptors.crystal.geometry import coordination_numbers, face_weights
+from sse_flows.descriptors.crystal.geometry import face_weights
 from sse_flows.descriptors.crystal.tessellation import Tessellation
 
 LAWS: tuple[str, ...] = (
@@ -256,7 +256,7 @@ def site_environments(tessellation: Tessellation, numbers: IntArray) -> FloatArr
     springs = _springs(tessellation, numbers)
     mass = property_column("AtomicWeight")[numbers]
     frequency = 0.5 * np.log(springs.total(springs.stiffness) / mass)
-    coordination = coordination_numbers(tessellation)
+    coordination = springs.total(springs.weights) ** 2 / springs.total(springs.weights**2)
     return np.column_stack(
         [
             *frequency,
