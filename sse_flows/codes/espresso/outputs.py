@@ -232,9 +232,8 @@ def read_ph(path: Path) -> BornResult:
             points: dict[Any, dict[str, Any]] = read_espresso_ph(handle)
         gamma = points[min(points)]
         dielectric = np.array(gamma["dieltensor"], dtype=float).reshape(3, 3)
-        pairs = gamma["borneffcharge"]
-        # ph.x prints, for each direction E of the field, a row over the displacements
-        born = np.array([charges for _, charges in pairs], dtype=float).reshape(-1, 3, 3)
+        # ph.x prints a row over the displacements for each direction of the field
+        born = np.array(gamma["borneffcharge"], dtype=float).reshape(-1, 3, 3)
     except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
         raise SSEError(
             f"{path} has no Born charges or dielectric tensor",

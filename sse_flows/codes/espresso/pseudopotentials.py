@@ -301,3 +301,35 @@ def _by_name(one: Pseudopotential) -> str:
 
 def _fields(one: Pseudopotential) -> dict[str, Any]:
     return {name: getattr(one, name) for name in Pseudopotential.__dataclass_fields__}
+
+
+def locate(chosen: Mapping[str, Pseudopotential], folder: str) -> Path:
+    """Folder, on the machine of the job, that holds the chosen files unchanged.
+
+    Parameters
+    ----------
+    chosen
+        Element -> file and content.
+    folder
+        Where they were found when the campaign was made; else ESPRESSO_PSEUDO is asked.
+
+    Raises
+    ------
+    SSEError
+        They are in neither, or another file has the same name.
+    """
+    places = [Path(place).expanduser() for place in (folder, os.environ.get(VARIABLE, "")) if place]
+    for place in places:
+        if all((place / one.file).is_file() for one in chosen.values()):
+            for one in chosen.values():
+                if read_header(place / one.file).sha256 != one.sha256:
+                    raise SSEError(
+                        f"{place / one.file} has changed since the campaign was made",
+                        mend="Make the campaign anew with `sse run`, or put the old file back",
+                    )
+            return place
+    names = ", ".join(one.file for one in chosen.values())
+    raise SSEError(
+        f"no folder with {names} here (looked in {', '.join(map(str, places)) or 'none'})",
+        mend=f"Set {VARIABLE} on this machine",
+    )
