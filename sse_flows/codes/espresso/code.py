@@ -82,7 +82,7 @@ class Espresso:
 
     def phonon_maker(self, displacement: float = 0.01) -> PhononMaker:
         """atomate2's phonon maker for an already relaxed cell; displacements in Å."""
-        forces = ScfMaker(self._supercell_settings, name="forces", launch=self._launch)
+        forces: Any = ScfMaker(self._supercell_settings, name="forces", launch=self._launch)
         return PhononMaker(displacement=displacement, phonon_displacement_maker=forces)
 
     def supercell_maker(self) -> ScfMaker:

@@ -19,7 +19,10 @@ from sse_flows.errors import SSEError
 _DENSITY = ("charge-density.*", "spin-polarization.*", "paw.txt", "data-file-schema.xml")
 _BULKY = ("wfc*", "mix*", "*.wfc*", "*.mix*", "*.bfgs", "*.update")
 _MOVED = 0.2  # Å; beyond, the old density is no better than that of free atoms
-_OWN_KEYS = {"control": ("restart_mode", "max_seconds", "pseudo_dir"), "electrons": ("startingpot",)}
+_OWN_KEYS = {
+    "control": ("restart_mode", "max_seconds", "pseudo_dir"),
+    "electrons": ("startingpot",),
+}
 
 
 def copy_density(source: str | Path | None, structure: Structure, directory: Path) -> bool:

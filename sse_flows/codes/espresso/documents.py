@@ -144,9 +144,7 @@ def _output(structure: Structure, result: PwResult) -> EspressoOutput:
 def _portable(namelists: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Plain dicts of plain values, as a store takes them."""
     return {
-        name: {
-            key: str(value) if isinstance(value, Path) else value for key, value in keys.items()
-        }
+        name: {key: str(value) if isinstance(value, Path) else value for key, value in keys.items()}
         for name, keys in namelists.items()
     }
 

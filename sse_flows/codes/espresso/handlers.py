@@ -228,7 +228,7 @@ class PhScfHandler(FaultHandler):
 class HopelessHandler(FaultHandler):
     """Faults that only a user can mend: say so at once instead of trying."""
 
-    kinds: ClassVar = ("pseudopotential", "input", "steps", "stopped", "other")
+    kinds: ClassVar[tuple[str, ...]] = ("pseudopotential", "input", "steps", "stopped", "other")
 
     def check(self, directory: str = "./") -> bool:
         """Whether one of these faults ended the run."""
@@ -239,7 +239,13 @@ class HopelessHandler(FaultHandler):
 class PhHopelessHandler(HopelessHandler):
     """As for pw.x; remedies for bands and matrices are pw.x's."""
 
-    kinds: ClassVar = (*HopelessHandler.kinds, "bands", "matrix", "bfgs", "truncated")
+    kinds: ClassVar[tuple[str, ...]] = (
+        *HopelessHandler.kinds,
+        "bands",
+        "matrix",
+        "bfgs",
+        "truncated",
+    )
 
 
 def restart(input_file: str, has_files: bool) -> dict[str, dict[str, Any]]:

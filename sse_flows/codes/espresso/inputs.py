@@ -55,7 +55,8 @@ class Settings(MSONable):
         ask for it), ``none`` or ``polarised``.
     input
         Namelists of pw.x (``control``, ``system``, ``electrons``, ``ions``, ``cell``) and
-        ``inputph`` of ph.x, in Quantum ESPRESSO's own units. They win over all that is derived.
+        ``inputph`` of ph.x, in Quantum ESPRESSO's own units. They win over all that is derived;
+        None leaves a key to Quantum ESPRESSO's default.
     """
 
     pseudopotentials: dict[str, Pseudopotential]
@@ -140,7 +141,7 @@ def pw_namelists(
 ) -> dict[str, dict[str, Any]]:
     """Namelists of pw.x for a structure."""
     wfc, rho = settings.cutoffs({element.symbol for element in structure.composition.elements})
-    derived = {
+    derived: dict[str, dict[str, Any]] = {
         "control": {
             "calculation": calculation,
             "prefix": PREFIX,
@@ -162,7 +163,11 @@ def pw_namelists(
         given.pop("cell", None)
     # where files lie and what is computed is the maker's to say, the rest the user's
     own = {key: derived["control"][key] for key in ("calculation", "prefix", "outdir")}
-    return merge(merge(derived, given), {"control": {**own, "pseudo_dir": pseudo_dir}})
+    merged = merge(merge(derived, given), {"control": {**own, "pseudo_dir": pseudo_dir}})
+    return {
+        name: {key: value for key, value in keys.items() if value is not None}
+        for name, keys in merged.items()
+    }
 
 
 def write_pw(
@@ -215,9 +220,7 @@ def _atoms(structure: Structure, settings: Settings) -> Atoms:
     missing = sorted(set(symbols) - set(settings.pseudopotentials))
     if missing:
         raise SSEError(f"no pseudopotential of {', '.join(missing)} was chosen")
-    atoms = Atoms(
-        symbols, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True
-    )
+    atoms = Atoms(symbols, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
     if is_polarised(structure, settings.spin):
         atoms.set_initial_magnetic_moments(_start_magnetization(structure))
     return atoms

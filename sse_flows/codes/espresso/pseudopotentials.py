@@ -185,8 +185,9 @@ def _read_table(path: Path) -> dict[str, dict[str, Any]]:
         data = json.loads(path.read_text())
         # SSSP has the elements at the top, aiida-pseudo's exports one level down
         table = data.get("pseudos", data)
-        return {element: {**entry, "filename": entry["filename"]} for element, entry in
-                table.items()}
+        return {
+            element: {**entry, "filename": entry["filename"]} for element, entry in table.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SSEError(
             f"{path} is no family of pseudopotentials",
