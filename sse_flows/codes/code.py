@@ -29,6 +29,10 @@ class Code(Protocol):
     def gives_band_gap(self) -> bool:
         """Whether a relaxation's output has ``output.band_gap`` (eV)."""
 
+    @property
+    def needs(self) -> list[str]:
+        """What it uses for its elements, in words, for ``sse check``."""
+
     def of(self, elements: Iterable[str]) -> Code:
         """The code with what it needs for these elements and no others.
 

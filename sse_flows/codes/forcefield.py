@@ -240,6 +240,11 @@ class ForceField:
         """No: a force field has no electrons."""
         return False
 
+    @property
+    def needs(self) -> list[str]:
+        """Nothing for any element."""
+        return []
+
     def of(self, elements: Iterable[str]) -> ForceField:
         """The force field itself, whatever the elements."""
         return self

@@ -64,6 +64,16 @@ class Espresso:
         """Yes, from the eigenvalues of the relaxed cell."""
         return True
 
+    @property
+    def needs(self) -> list[str]:
+        """Its pseudopotentials with their cutoffs."""
+        settings = self._settings
+        texts = []
+        for element, one in settings.pseudopotentials.items():
+            wfc, rho = settings.cutoffs({element})
+            texts.append(f"{one.file} ({one.functional}, {wfc:.0f}/{rho:.0f} Ry)")
+        return texts
+
     def of(self, elements: Iterable[str]) -> Espresso:
         """The code with pseudopotentials for these elements.
 

@@ -259,15 +259,16 @@ def _calculate(
     structure: Structure,
     settings: Settings,
     prev_dir: str | Path | None,
-    keep: bool | None = None,
+    keep: bool = False,
 ) -> EspressoDocument:
-    """One run of pw.x in the present folder."""
+    """One run of pw.x in the present folder; `keep` leaves all its files for a run to follow."""
     folder = Path.cwd()
     source = _prepare(maker, calculation, structure, settings, prev_dir)
     corrections = run_pw(folder, maker.launch)
     result = read_pw(xml_path(folder))
     namelists = {name: dict(keys) for name, keys in read_input(folder / PW_INPUT)[0].items()}
-    clean(folder, keep_density=getattr(maker, "keep_density", False) if keep is None else keep)
+    if not keep:
+        clean(folder, keep_density=getattr(maker, "keep_density", False))
     return describe_run(
         structure,
         settings,
