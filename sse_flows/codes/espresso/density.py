@@ -17,7 +17,7 @@ from sse_flows.codes.espresso.outputs import read_pw, xml_path
 from sse_flows.errors import SSEError
 
 _DENSITY = ("charge-density.*", "spin-polarization.*", "paw.txt", "data-file-schema.xml")
-_BULKY = ("wfc*", "mix*", "*.wfc*", "*.mix*", "*.bfgs", "*.update")
+_BULKY = ("wfc*", "mix*", "*.wfc*", "*.mix*", "*.bfgs", "*.update", "*.restart*")
 _MOVED = 0.2  # Å; beyond, the old density is no better than that of free atoms
 _OWN_KEYS = {
     "control": ("restart_mode", "max_seconds", "pseudo_dir"),

@@ -107,7 +107,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "stopped",
         r"Program stopped by user request",
-        "somebody stopped the calculation with an EXIT file",
+        "somebody stopped the calculation with a file pwscf.EXIT",
         "Run the campaign again",
     ),
     Kind(

@@ -18,6 +18,7 @@ from sse_flows.codes.espresso.inputs import (
     OUTDIR,
     PH_INPUT,
     PH_OUTPUT,
+    PREFIX,
     PW_INPUT,
     PW_OUTPUT,
     edit_input,
@@ -258,7 +259,7 @@ def restart(input_file: str, has_files: bool) -> dict[str, dict[str, Any]]:
 
 def has_state(folder: Path) -> bool:
     """Whether pw.x left something to go on from; stopped before its first step, it did not."""
-    return xml_path(folder).is_file() and any(xml_path(folder).parent.glob("charge-density.*"))
+    return xml_path(folder).is_file() and any((folder / OUTDIR).glob(f"{PREFIX}.restart*"))
 
 
 def _fresh_start(input_file: str, folder: Path) -> Changes:

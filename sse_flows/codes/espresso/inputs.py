@@ -79,6 +79,7 @@ class Settings(MSONable):
         rho = max([4.0 * wfc, *(one.cutoff_rho for one in chosen)])
         if any(not one.cutoff_rho for one in chosen):
             rho = max(rho, ratio * wfc)
+        rho = float(self.input.get("system", {}).get("ecutrho", rho))
         return float(ceil(wfc)), float(ceil(rho))
 
 

@@ -22,6 +22,7 @@ from sse_flows.codes.espresso.handlers import ph_handlers, pw_handlers
 from sse_flows.codes.espresso.inputs import (
     PH_INPUT,
     PH_OUTPUT,
+    PREFIX,
     PW_INPUT,
     PW_OUTPUT,
     edit_input,
@@ -103,7 +104,7 @@ class ProgramJob(Job):
         """Start the program, with the time that is left written into its input."""
         folder = Path(directory)
         self._limit_time(folder / self.input_file)
-        (folder / "EXIT").unlink(missing_ok=True)  # of a run before
+        (folder / f"{PREFIX}.EXIT").unlink(missing_ok=True)  # of a run before
         try:
             with (folder / self.output_file).open("w") as output:
                 return subprocess.Popen(
