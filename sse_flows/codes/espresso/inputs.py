@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -104,6 +105,9 @@ def merge(
     return merged
 
 
+_UNTIL_7_0 = re.compile(r"hubbard_|lda_plus_u|u_projection_type")  # DFT+U before its own card
+
+
 def unknown_keys(namelists: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Keys (``section.key``) that neither pw.x nor ph.x knows, after ASE's lists."""
     from ase.io.espresso_namelist.keys import ALL_KEYS
@@ -114,7 +118,8 @@ def unknown_keys(namelists: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"{section}.{key}"
         for section, keys in namelists.items()
         for key in keys
-        if key.lower().split("(")[0].strip() not in lower.get(section.lower(), set())
+        if key.lower().split("(", maxsplit=1)[0].strip() not in lower.get(section.lower(), set())
+        and not (section.lower() == "system" and _UNTIL_7_0.match(key.lower()))
     ]
 
 

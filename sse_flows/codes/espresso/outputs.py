@@ -162,15 +162,13 @@ def _bands(output: ElementTree.Element) -> Bands:
     points = structure.findall("ks_energies")
     energies = np.array([_array(point, "eigenvalues") for point in points]) * Hartree
     occupied = np.array([_array(point, "occupations") for point in points])
-    if structure.findtext("lsda", "false").strip() == "true":  # up, then down, in one row
-        energies, occupied = _spins(energies), _spins(occupied)
+    spins = 2 if structure.findtext("lsda", "false").strip() == "true" else 1
+    # the XML file has the bands of both spins in one row, up before down
+    shape = (len(points), spins, -1)
+    energies, occupied = (a.reshape(shape).swapaxes(0, 1) for a in (energies, occupied))
     fermi = structure.findtext("fermi_energy")
     level = float(fermi) * Hartree if fermi else None
     return band_edges(energies, occupied, level)
-
-
-def _spins(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rows.reshape(len(rows), 2, -1).reshape(2 * len(rows), -1)
 
 
 def band_edges(
@@ -178,27 +176,31 @@ def band_edges(
 ) -> Bands:
     """Band gap from eigenvalues.
 
+    An insulator has as many occupied bands at every k point. Where their number changes, a band
+    crosses the Fermi energy between two points, however far apart the eigenvalues at the points.
+
     Parameters
     ----------
     energies
-        (n_k, n_bands), eV; spins as further k points.
+        (n_spins, n_k, n_bands), eV.
     occupations
-        (n_k, n_bands), 0 to 1.
+        (n_spins, n_k, n_bands), 0 to 1.
     fermi
         Fermi energy, eV.
     """
-    if ((occupations > _PARTIAL) & (occupations < 1 - _PARTIAL)).any():
-        return Bands(0.0, fermi_energy=fermi)
     full = occupations > 0.5
+    partial = (occupations > _PARTIAL) & (occupations < 1 - _PARTIAL)
+    if partial.any() or np.ptp(full.sum(axis=2), axis=1).any():
+        return Bands(0.0, fermi_energy=fermi)
     if full.all():
         return Bands(None, vbm=float(energies.max()), fermi_energy=fermi)
-    top = np.where(full, energies, -np.inf)
-    bottom = np.where(full, np.inf, energies)
+    top = np.where(full, energies, -np.inf).max(axis=(0, 2))
+    bottom = np.where(full, np.inf, energies).min(axis=(0, 2))
     gap = float(bottom.min() - top.max())
     if gap < GAP_TOLERANCE:
         return Bands(0.0, fermi_energy=fermi)
-    direct = top.max(axis=1).argmax() == bottom.min(axis=1).argmin()
-    return Bands(gap, float(top.max()), float(bottom.min()), fermi, bool(direct))
+    direct = bool(top.argmax() == bottom.argmin())
+    return Bands(gap, float(top.max()), float(bottom.min()), fermi, direct)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ HEADER = """\
 
 def _write_upf(folder: Path, name: str, **fields) -> Path:
     """A file with the header of a pseudopotential and nothing else."""
-    element = name.split(".")[0]
+    element = name.split(".", maxsplit=1)[0]
     given = {"element": element, "kind": "PAW", "functional": "PBE", "wfc": 0, "rho": 0}
     given |= {"info": "", "spin_orbit": "F"}
     path = folder / name
