@@ -29,7 +29,7 @@ screen: {files: [li2o.cif]}
 train: {table: builtin}
 code:
   name: espresso
-  kpoints: [2, 2, 2]
+  kpoints: [3, 3, 3]
   supercell_kpoints: [1, 1, 1]
   input:
     system: {ecutwfc: 40, ecutrho: 320}
@@ -224,11 +224,11 @@ def check_physics(dynamics, values) -> None:
     edge = (4 * values["volume_per_formula"]) ** (1 / 3)
     assert edge == pytest.approx(4.58, abs=0.06)  # Å
     born, dielectric = np.array(dynamics.born), np.array(dynamics.dielectric)
-    np.testing.assert_allclose(born.sum(axis=0), 0.0, atol=0.05)
+    np.testing.assert_allclose(born.sum(axis=0), 0.0, atol=1e-3)
     charges = {
         site.specie.symbol: tensor[0, 0]
         for site, tensor in zip(dynamics.primitive, born, strict=True)
     }
-    assert 0.7 < charges["Li"] < 1.1  # e
-    assert -2.3 < charges["O"] < -1.4
+    assert 0.8 < charges["Li"] < 1.0  # e
+    assert -2.0 < charges["O"] < -1.6
     assert 2.0 < dielectric[0, 0] < 5.0

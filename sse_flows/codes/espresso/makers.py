@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from ase.units import Bohr, Rydberg
 from atomate2.common.flows.phonons import BasePhononMaker
 from atomate2.utils.path import get_uri
 from jobflow import CURRENT_JOB, Maker, job
@@ -33,12 +35,21 @@ from sse_flows.codes.espresso.inputs import (
     write_pw,
 )
 from sse_flows.codes.espresso.job import Launch, run_ph, run_pw
-from sse_flows.codes.espresso.outputs import GAP_TOLERANCE, read_ph, read_pw, xml_path
+from sse_flows.codes.espresso.outputs import (
+    GAP_TOLERANCE,
+    BornResult,
+    read_ph,
+    read_pw,
+    xml_path,
+)
 from sse_flows.codes.espresso.pseudopotentials import locate
 from sse_flows.errors import SSEError
 
-RY_PER_BOHR = 25.711043
-"""eV/Å."""
+RY_PER_BOHR = Rydberg / Bohr
+"""Ry/bohr in eV/Å."""
+
+MAX_CHARGE = 0.15
+"""Born charges that sum to more, e per atom, are of too few k points to be of use."""
 
 
 @dataclass
@@ -226,6 +237,7 @@ class BornMaker(Maker):
         write_ph(folder / PH_INPUT, self.settings)
         corrections = [*document.corrections, *run_ph(folder, self.launch)]
         result = read_ph(folder / PH_OUTPUT)
+        _check_neutral(result)
         clean(folder, keep_density=False)
         return born_document(structure, result, corrections=corrections, **labels)
 
@@ -237,6 +249,17 @@ class BornMaker(Maker):
         fixed.setdefault("electrons", {})["conv_thr"] = 1e-12
         given = self.settings
         return Settings(given.pseudopotentials, given.kpoints, given.cutoff, given.spin, fixed)
+
+
+def _check_neutral(result: BornResult) -> None:
+    """Refuse Born charges of a crystal that would move in a field as a whole."""
+    excess = float(np.abs(result.born.sum(axis=0)).max()) / len(result.born)
+    if excess > MAX_CHARGE:
+        raise SSEError(
+            f"the Born charges do not add up to zero: {excess:.2f} e per atom are left",
+            mend="Use more k points (code.kpoints), or leave the charges out with "
+            "phonons.born_charges: false",
+        )
 
 
 @dataclass
