@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from atomate2.common.flows.phonons import BasePhononMaker
-from jobflow import Flow, Job, JobConfig, Maker, OnMissing, OutputReference, job
+from jobflow import Flow, Job, JobConfig, Maker, OnMissing, OutputReference, Response, job
 from pymatgen.core import Structure
 
 from sse_flows.errors import SSEError
@@ -27,6 +27,11 @@ Preset = Literal["min_length", "primitive_2x2x2"]
 
 BIG_ARRAYS = ["force_constants", "projected_dos", "band_structure"]
 """Fields of LatticeDynamics that go to the additional store."""
+
+
+WORTH_A_START = 4
+"""Fewest displaced supercells for which the undisplaced one is computed: a density to start from
+saves a third of each, and costs one, see docs/espresso.md."""
 
 
 @dataclass
@@ -48,7 +53,7 @@ class LatticeDynamicsMaker(Maker):
         Largest supercell accepted.
     supercell_maker
         Computes the undisplaced supercell first, whose folder is then the displaced ones'
-        ``prev_dir``; None for codes that need no start.
+        ``prev_dir`` (where there are at least `WORTH_A_START`); None for codes that need no start.
     born_maker
         Born charges and dielectric tensor (outputs ``born`` and ``dielectric``) of the cell; None
         for none. If it fails, the phonons go without.
@@ -89,7 +94,7 @@ class LatticeDynamicsMaker(Maker):
         cell = choose_supercell(structure, self.supercell, self.min_length, self.max_atoms)
         start = self._start(structure, cell.output)
         if start:
-            prev_dir = start[-1].output.dir_name
+            prev_dir = start[0].output.dir_name
         charges = self._charges(structure, band_gap)
         maker: Any = self.phonon_maker  # takes references where it is annotated with values
         flow = maker.make(structure, prev_dir=prev_dir, supercell_matrix=cell.output)
@@ -112,12 +117,15 @@ class LatticeDynamicsMaker(Maker):
         return Flow(parts, output=document.output, name=self.name)
 
     def _start(self, structure: Any, matrix: Any) -> list[Job]:
-        """Jobs of the undisplaced supercell."""
+        """The job of the undisplaced supercell, if the code has a use for it."""
         if self.supercell_maker is None:
             return []
-        maker: Any = self.supercell_maker
-        whole = undisplaced_supercell(structure, matrix, self.phonon_maker.symprec)
-        return [whole, maker.make(whole.output)]
+        maker = self.phonon_maker
+        return [
+            start_of_supercells(
+                structure, matrix, maker.displacement, maker.symprec, self.supercell_maker
+            )
+        ]
 
     def _charges(self, structure: Any, band_gap: Any) -> list[Job]:
         """Jobs of the Born charges; the last gives None for both where there are none."""
@@ -141,13 +149,24 @@ def choose_supercell(
 
 
 @job
-def undisplaced_supercell(
-    structure: Structure, supercell_matrix: list[list[int]], symprec: float
-) -> Structure:
-    """Supercell with its atoms in the order that the displaced ones have."""
+def start_of_supercells(
+    structure: Structure,
+    supercell_matrix: list[list[int]],
+    displacement: float,
+    symprec: float,
+    maker: Maker,
+) -> Response | dict[str, None]:
+    """Compute the undisplaced supercell, if enough displaced ones are to start from it.
+
+    The output's ``dir_name`` is its folder, or None where it would cost more than it saves.
+    """
     from pymatgen.io.phonopy import get_pmg_structure
 
-    return get_pmg_structure(_phonopy(structure, supercell_matrix, symprec).supercell)
+    phonon = _displaced(structure, supercell_matrix, displacement, symprec)
+    if len(phonon.displacements) < WORTH_A_START:
+        return {"dir_name": None}
+    run: Any = maker
+    return Response(replace=run.make(get_pmg_structure(phonon.supercell)))
 
 
 @job
@@ -211,20 +230,15 @@ def _displaced(
     structure: Structure, supercell_matrix: Any, displacement: float, symprec: float
 ) -> Phonopy:
     """Phonopy with the very displacements that atomate2's job generated."""
-    phonon = _phonopy(structure, supercell_matrix, symprec)
-    phonon.generate_displacements(distance=displacement)
-    return phonon
-
-
-def _phonopy(structure: Structure, supercell_matrix: Any, symprec: float) -> Phonopy:
-    """Phonopy with the supercell of atomate2's job, atom for atom."""
     from phonopy import Phonopy
 
     from sse_flows.phonons.phonopy_adapter import phonopy_atoms
 
-    return Phonopy(
+    phonon = Phonopy(
         phonopy_atoms(structure), supercell_matrix, primitive_matrix="auto", symprec=symprec
     )
+    phonon.generate_displacements(distance=displacement)
+    return phonon
 
 
 def _check_forces(forces: np.ndarray, phonon: Phonopy, compound_id: str) -> None:
