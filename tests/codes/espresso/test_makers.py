@@ -237,3 +237,20 @@ def test_wrong_keys_are_the_users_to_mend(silicon, namelists, reason):
     with pytest.raises(SSEError, match=reason) as caught:
         run(ScfMaker(settings(**namelists)), silicon, "wrong")
     assert "code.input" in caught.value.mend
+
+
+def test_spins_that_agree_change_nothing(silicon):
+    polarised = Espresso(
+        "tight",
+        functional="LDA",
+        kpoints=[2, 2, 2],
+        spin="polarised",
+        input={"system": {"ecutwfc": 24}},
+    ).of(["Si"])
+    document = run(ScfMaker(polarised._settings), silicon, "two")
+    plain = run(ScfMaker(settings(system={"ecutwfc": 24})), silicon, "one")
+    assert document.input.polarised
+    assert document.output.magnetization == pytest.approx(0.0, abs=1e-3)
+    assert plain.output.magnetization is None
+    assert document.output.energy == pytest.approx(plain.output.energy, abs=1e-4)
+    assert document.output.band_gap == pytest.approx(plain.output.band_gap, abs=1e-3)
