@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,3 +67,20 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     from maggma.stores import MemoryStore
 
     monkeypatch.setattr(SETTINGS, "JOB_STORE", JobStore(MemoryStore()))
+
+
+@pytest.fixture
+def espresso_here(monkeypatch, tmp_path) -> Path:
+    """An empty folder to run the real pw.x in; skipped where it or its data are absent."""
+    folder = Path("/usr/share/espresso/pseudo")
+    if not (shutil.which("pw.x") and shutil.which("ph.x")):
+        pytest.skip("pw.x and ph.x of Quantum ESPRESSO are not on PATH")
+    if not (folder / "Si.pz-vbc.UPF").is_file():
+        pytest.skip(f"no pseudopotentials in {folder} (package quantum-espresso-data)")
+    if os.geteuid() == 0:  # Open MPI refuses to run as root unless told twice
+        monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
+        monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+    monkeypatch.setenv("ESPRESSO_PSEUDO", str(folder))
+    monkeypatch.delenv("SSE_ESPRESSO_COMMAND", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -35,15 +35,28 @@ class Finding:
     mend: str | None = None
 
 
-def inspect_environment() -> list[Finding]:
-    """Look at packages, force fields, store, programs and keys; nothing is changed."""
+def inspect_environment(campaign: Path | None = None) -> list[Finding]:
+    """Look at packages, force fields, store, programs and keys; nothing is changed.
+
+    Parameters
+    ----------
+    campaign
+        A campaign file; what its code needs for its elements is then looked at too.
+
+    Raises
+    ------
+    SSEError
+        The campaign file is wrong.
+    """
     return [
         *_packages(),
         *_force_fields(),
         _store(),
         _writable(),
         *_programs(),
+        *_espresso(),
         _materials_project(),
+        *([] if campaign is None else _campaign(campaign)),
     ]
 
 
@@ -106,7 +119,6 @@ def _writable() -> Finding:
 def _programs() -> list[Finding]:
     wanted = {
         "sbatch": "for clusters only: run on a login node of a Slurm cluster",
-        "pw.x": "for Quantum ESPRESSO only: apt-get install quantum-espresso",
         "vasp_std": "for VASP only: put it on PATH",
     }
     findings = []
@@ -114,6 +126,71 @@ def _programs() -> list[Finding]:
         path = shutil.which(program)
         state: State = "ok" if path else "missing"
         findings.append(Finding(program, state, path or "not on PATH", None if path else mend))
+    return findings
+
+
+def _espresso() -> list[Finding]:
+    """pw.x, ph.x and the folder of pseudopotentials."""
+    from sse_flows.codes.espresso.pseudopotentials import VARIABLE
+
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        pseudo = Finding(
+            VARIABLE,
+            "missing",
+            "not set",
+            f"for Quantum ESPRESSO only: export {VARIABLE}=<folder of UPF files>",
+        )
+    elif not Path(folder).expanduser().is_dir():
+        pseudo = Finding(VARIABLE, "missing", f"{folder} is no folder", "Mend the variable")
+    else:
+        files = [p for p in Path(folder).expanduser().iterdir() if p.suffix.lower() == ".upf"]
+        pseudo = Finding(VARIABLE, "ok", f"{folder}, {len(files)} UPF files")
+    return [_espresso_program("pw.x", ""), _espresso_program("ph.x", ""), pseudo]
+
+
+def _espresso_program(name: str, command: str) -> Finding:
+    from sse_flows.codes.espresso.check import find_program
+    from sse_flows.codes.espresso.job import Launch
+    from sse_flows.errors import SSEError
+
+    try:
+        program = find_program(Launch(command), name)
+    except SSEError as error:
+        return Finding(name, "missing", error.message, error.mend)
+    if program is None:
+        mend = (
+            "for Quantum ESPRESSO only: apt-get install quantum-espresso, or set "
+            "SSE_ESPRESSO_COMMAND"
+        )
+        return Finding(name, "missing", "not found", mend)
+    version = f"version {program.version}" if program.version else "version unknown"
+    parallel = f", {program.parallel}" if program.parallel else ""
+    return Finding(name, "ok", f"{program.path}, {version}{parallel}")
+
+
+def _campaign(path: Path) -> list[Finding]:
+    """Whether the code of a campaign can treat its elements."""
+    from sse_flows.campaign.flow import Campaign, make_code
+    from sse_flows.campaign.pool import elements_of
+    from sse_flows.errors import SSEError
+
+    campaign = Campaign.from_file(path)
+    try:
+        code = make_code(campaign.manifest)
+        findings = [Finding(f"code of {campaign.manifest.name}", "ok", code.method)]
+    except SSEError as error:
+        return [Finding("code of the campaign", "broken", error.message, error.mend)]
+    if campaign.manifest.code.name == "espresso" and campaign.manifest.code.command:
+        findings.append(_espresso_program("pw.x", campaign.manifest.code.command))
+    compounds = campaign.pool.compounds.values()
+    for element in sorted({symbol for one in compounds for symbol in elements_of(one)}):
+        try:
+            needs = code.of([element]).needs
+        except SSEError as error:
+            findings.append(Finding(element, "broken", error.message, error.mend))
+            continue
+        findings += [Finding(element, "ok", text) for text in needs]
     return findings
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, Job, JobConfig, OnMissing
 from pydantic import BaseModel, Field, ValidationError
@@ -27,10 +27,19 @@ from sse_flows.campaign.jobs import (
 from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.manifest import Manifest, read_manifest
 from sse_flows.campaign.places import PLAN_FILE
-from sse_flows.campaign.pool import Pool, read_pool, without_charges
+from sse_flows.campaign.pool import (
+    Pool,
+    elements_of,
+    read_pool,
+    refuse_what_the_code_cannot,
+    without_charges,
+)
 from sse_flows.campaign.tables import table_hash, table_path
 from sse_flows.errors import SSEError
 from sse_flows.structures.compound import Compound
+
+if TYPE_CHECKING:
+    from sse_flows.codes.code import Code
 
 STAGES = ("order", "relax", "phonons", "descriptors")
 """What happens to each compound, in this order."""
@@ -149,6 +158,8 @@ class _Builder:
 
     def build(self) -> tuple[Flow, Plan]:
         table = self._table()
+        self.code.of([])  # what the code lacks altogether is no fault of a compound
+        refuse_what_the_code_cannot(self.pool, self.code)
         if not self.pool.compounds and table is None:
             reasons = "; ".join(f"{k}: {v}" for k, v in self.pool.failures.items())
             raise SSEError(f"no compound is left to compute. {reasons}".strip())
@@ -165,31 +176,42 @@ class _Builder:
 
         phonons = self.manifest.phonons
         limits = self.manifest.ordering
+        code = self.code.of(elements_of(compound))
         structure, charges = without_charges(compound.approximant or compound.structure)
         order = order_structure(structure, charges, limits.max_atoms, limits.timeout)
-        relax = self._relax_maker().make(order.output["structure"])
+        relax = self._relax_maker(code).make(order.output["structure"])
         maker = LatticeDynamicsMaker(
-            phonon_maker=self.code.phonon_maker(phonons.displacement),
-            method=self.code.method,
+            phonon_maker=code.phonon_maker(phonons.displacement),
+            method=code.method,
             supercell=phonons.supercell,
             min_length=phonons.min_length,
             max_atoms=phonons.max_atoms,
+            supercell_maker=code.supercell_maker(),
+            born_maker=code.born_maker() if phonons.born_charges else None,
         )
+        gap = relax.output.output.band_gap if code.gives_band_gap else None
         dynamics = maker.make(
-            relax.output.structure, compound.compound_id, relax.output.output.energy
+            relax.output.structure,
+            compound.compound_id,
+            relax.output.output.energy,
+            band_gap=gap,
         )
         energies = elemental_energies(self._energies(compound))
         energies.config = _tolerant()
         describe = describe_compound(
-            compound, dynamics.output, order.output["warnings"], energies.output
+            compound,
+            dynamics.output,
+            order.output["warnings"],
+            energies.output,
+            **({} if gap is None else {"band_gap": gap}),
         )
         self.described[compound.compound_id] = describe
         stages = zip(STAGES, (order, relax, dynamics, Flow([energies, describe])), strict=True)
         parts = [_label(part, stage, compound.compound_id) for stage, part in stages]
         return Flow(parts, name=compound.compound_id)
 
-    def _relax_maker(self) -> Any:
-        return self.code.relax_maker(self.manifest.relax.force_max, self.manifest.relax.steps)
+    def _relax_maker(self, code: Code) -> Any:
+        return code.relax_maker(self.manifest.relax.force_max, self.manifest.relax.steps)
 
     def _energies(self, compound: Compound) -> dict[str, Any]:
         """Energy per atom of each element, as references to jobs that relax the elements."""
@@ -206,7 +228,7 @@ class _Builder:
                 structure = element_structure(symbol)
             except SSEError:
                 return None
-            maker = self._relax_maker()
+            maker = self._relax_maker(self.code.of([symbol]))
             maker.relax_cell = not is_molecule(symbol)
             job = maker.make(structure)
             _label(job, REFERENCES, symbol)
@@ -266,11 +288,9 @@ class _Builder:
         return plan
 
 
-def make_code(manifest: Manifest) -> Any:
-    """The code of a campaign: an object with ``relax_maker``, ``phonon_maker`` and ``method``."""
-    from sse_flows.codes.forcefield import ForceField
-
-    return ForceField(manifest.code.model, manifest.code.calculator)
+def make_code(manifest: Manifest) -> Code:
+    """The code of a campaign."""
+    return manifest.code.make()
 
 
 def _label(part: Flow | Job, stage: str, compound: str | None) -> Any:

@@ -38,6 +38,7 @@ def describe_compound(
     dynamics: LatticeDynamics,
     ordering_warnings: list[str],
     references: dict[str, float | None],
+    band_gap: float | None = None,
 ) -> DescriptorSet:
     """All 30 descriptors of a compound.
 
@@ -52,6 +53,8 @@ def describe_compound(
     references
         Energy per atom of each element's ground state by the same method, eV; None where its
         calculation failed. Used where the source of the structure knows no heat of formation.
+    band_gap
+        As the code of the campaign gives it, eV; used where the source knows none.
     """
     from sse_flows.descriptors.describe import describe
     from sse_flows.structures.elements import formation_energy
@@ -64,7 +67,15 @@ def describe_compound(
     if compound.formation_energy is None and energy is not None and elements <= set(known):
         heat = formation_energy(energy, dynamics.primitive.composition, known)
         source = f"{dynamics.method}, against the elements by the same method"
-    return describe(compound, dynamics, formation_energy=heat, formation_energy_source=source)
+    gap = band_gap if compound.band_gap is None else None
+    return describe(
+        compound,
+        dynamics,
+        formation_energy=heat,
+        formation_energy_source=source,
+        band_gap=gap,
+        band_gap_source=None if gap is None else dynamics.method,
+    )
 
 
 @job(output_schema=TrainedModels)

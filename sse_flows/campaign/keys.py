@@ -26,7 +26,8 @@ JOB_VERSIONS = {"describe_compound": 1, "train_models": 2}
 inputs: its stored results, and those that build on them, are then computed anew, no others."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_NOT_CONTENT = {"@version", "hosts"}
+_NOT_CONTENT = {"@version", "hosts", "prev_dir"}  # prev_dir: a start to save time, no input
+_LABELS = {"name", "launch"}  # of an object: what it is called, and how its programs are started
 
 
 def content_key(work: Any) -> str:
@@ -99,7 +100,7 @@ def _renamed(work: dict, renamed: dict[str, str]) -> dict:
 def _content(node: Any) -> Any:
     if isinstance(node, dict):
         # the name of an object, a maker for instance, is a label; elsewhere it may be a setting
-        ignored = {*_NOT_CONTENT, "name"} if "@class" in node else _NOT_CONTENT
+        ignored = _NOT_CONTENT | _LABELS if "@class" in node else _NOT_CONTENT
         return {
             key: _content(value)
             for key, value in node.items()

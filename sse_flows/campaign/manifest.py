@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from sse_flows.campaign.codes import CODES, CodeSection, ForceFieldSection
 from sse_flows.errors import SSEError
 from sse_flows.screening.document import Filters
 
@@ -59,16 +60,6 @@ class Training(Structures):
     )
 
 
-class Code(_Section):
-    """What computes energies and forces."""
-
-    name: Literal["forcefield"] = Field("forcefield", description="Kind of code")
-    model: str = Field("SevenNet-0", description="Force field by name or file")
-    calculator: dict[str, Any] = Field(
-        default_factory=dict, description="Options passed to its ASE calculator"
-    )
-
-
 class Relax(_Section):
     """Relaxation with the space group kept."""
 
@@ -85,6 +76,9 @@ class Phonons(_Section):
     )
     min_length: float = Field(10.0, gt=0, le=40, description="Distance of images, Å")
     max_atoms: int = Field(1000, ge=2, description="Largest supercell accepted, atoms")
+    born_charges: bool = Field(
+        True, description="Correct for electric fields in insulators, where the code can"
+    )
 
 
 class Ordering(_Section):
@@ -120,7 +114,7 @@ class Manifest(_Section):
     mobile_ion: str | list[str] = Field("Li", description="Element symbol, or several by priority")
     train: Training = Field(default_factory=Training)
     screen: Structures = Field(default_factory=Structures)
-    code: Code = Field(default_factory=Code)
+    code: CodeSection = Field(default_factory=ForceFieldSection)
     relax: Relax = Field(default_factory=Relax)
     phonons: Phonons = Field(default_factory=Phonons)
     ordering: Ordering = Field(default_factory=Ordering)
@@ -148,6 +142,13 @@ class Manifest(_Section):
     def _has_work(self) -> Manifest:
         if self.train.empty and self.train.table is None and self.screen.empty:
             raise ValueError("name structures or a table under train, or structures under screen")
+        return self
+
+    @model_validator(mode="after")
+    def _take_defaults_of_the_code(self) -> Manifest:
+        for name, value in self.code.phonon_defaults().items():
+            if name not in self.phonons.model_fields_set:
+                setattr(self.phonons, name, value)
         return self
 
     @property
@@ -210,6 +211,10 @@ def _first_error(error: ValidationError) -> str:
     for problem in error.errors():
         fields.setdefault(_where(problem["loc"]), []).append(problem)
     where, problems = next(iter(fields.items()))
+    if problems[0]["type"] == "union_tag_invalid":
+        tag = problems[0]["ctx"]
+        names = " or ".join(f"'{name}'" for name in CODES)
+        return f"field {where}.name: Input should be {names} (got {tag['tag']!r})"
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
     location, value = problems[0]["loc"], problems[0]["input"]
     if problems[0]["type"] == "extra_forbidden":
@@ -221,9 +226,18 @@ def _first_error(error: ValidationError) -> str:
 
 def _where(location: tuple) -> str:
     """Dotted name of a field, without the types of a union that pydantic names beside it."""
-    parts = [str(part) for part in location]
-    kept = [part for part in parts if part != "str" and "[" not in part]
+    parts = [str(part) for part in _without_tag(location)]
+    kept = [part for part in parts if part not in ("str", "float") and "[" not in part]
     return ".".join(kept) or "campaign"
+
+
+def _without_tag(location: tuple) -> tuple:
+    """A location without the name of the code, which pydantic puts after ``code``."""
+    return (*location[:1], *location[2:]) if location[1:] and location[1] in CODES else location
+
+
+def _tag(model: Any) -> Any:
+    return getattr(model.model_fields.get("name"), "default", None)
 
 
 def _suggestion(location: tuple) -> str:
@@ -231,8 +245,10 @@ def _suggestion(location: tuple) -> str:
     model: Any = Manifest
     for part in location[:-1]:
         known = getattr(model, "model_fields", {}).get(part)
-        kinds = (known.annotation, *get_args(known.annotation)) if known else ()
-        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        kinds = (known.annotation, *get_args(known.annotation)) if known else (model,)
+        models = [kind for kind in kinds if hasattr(kind, "model_fields")]
+        tagged = [one for one in models if location[1:2] == (_tag(one),)]
+        model = next(iter(tagged or models), None)
     names = list(getattr(model, "model_fields", {}))
     near = difflib.get_close_matches(str(location[-1]), names, n=1)
     if near:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pymatgen.core import Species, Structure
 
 from sse_flows.campaign.manifest import Manifest, Structures
+from sse_flows.errors import SSEError
 from sse_flows.structures.compound import Compound
+
+if TYPE_CHECKING:
+    from sse_flows.codes.code import Code
 
 
 @dataclass
@@ -54,6 +59,22 @@ def read_pool(manifest: Manifest, base: Path) -> Pool:
     if manifest.merge_duplicates:
         _merge(pool)
     return pool
+
+
+def refuse_what_the_code_cannot(pool: Pool, code: Code) -> None:
+    """Take compounds of elements that the code cannot treat out of the pool, with the reason."""
+    for compound_id, compound in list(pool.compounds.items()):
+        try:
+            code.of(elements_of(compound))
+        except SSEError as error:
+            pool.failures[compound_id] = f"{error.message}. {error.mend}"
+            del pool.compounds[compound_id], pool.roles[compound_id]
+
+
+def elements_of(compound: Compound) -> list[str]:
+    """Symbols of the elements that a calculation of the compound meets."""
+    structure = compound.approximant or compound.structure
+    return sorted(element.symbol for element in structure.composition.element_composition)
 
 
 def without_charges(structure: Structure) -> tuple[Structure, dict[str, float] | None]:

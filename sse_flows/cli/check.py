@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 
-def check() -> None:
+def check(
+    campaign: Annotated[
+        Path | None, typer.Argument(help="Campaign file: look at what its code needs, too.")
+    ] = None,
+) -> None:
     """Look at Python packages, force fields, programs, store and keys."""
     from sse_flows.campaign.environment import inspect_environment
 
-    findings = inspect_environment()
+    findings = inspect_environment(campaign) if campaign else inspect_environment()
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         mark = {"ok": "ok     ", "missing": "missing", "broken": "BROKEN "}[finding.state]

@@ -30,7 +30,7 @@ screen:
 
 # What computes energies and forces.
 code:
-  name: forcefield
+  name: forcefield        # or espresso, see docs/espresso.md
   model: SevenNet-0       # or CHGNet, SevenNet-l3i5, a model atomate2 knows, a checkpoint file
 
 relax:

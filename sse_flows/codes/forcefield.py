@@ -8,7 +8,7 @@ phonons at a point that is no minimum mean nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -236,6 +236,20 @@ class ForceField:
         return f"{self.model} ({version})" if version else self.model
 
     @property
+    def gives_band_gap(self) -> bool:
+        """No: a force field has no electrons."""
+        return False
+
+    @property
+    def needs(self) -> list[str]:
+        """Nothing for any element."""
+        return []
+
+    def of(self, elements: Iterable[str]) -> ForceField:
+        """The force field itself, whatever the elements."""
+        return self
+
+    @property
     def _common(self) -> dict[str, Any]:
         name, options = self._resolved
         version = self._package_version or ""
@@ -267,6 +281,12 @@ class ForceField:
             static_energy_maker=None,
             phonon_displacement_maker=self.static_maker(),
         )
+
+    def supercell_maker(self) -> None:
+        """None: a force field needs no start."""
+
+    def born_maker(self) -> None:
+        """None: a force field has no electrons."""
 
 
 def _digest(file: Path) -> str:

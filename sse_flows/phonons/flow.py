@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from atomate2.common.flows.phonons import BasePhononMaker
-from jobflow import Flow, Maker, OutputReference, job
+from jobflow import Flow, Job, JobConfig, Maker, OnMissing, OutputReference, Response, job
 from pymatgen.core import Structure
 
 from sse_flows.errors import SSEError
@@ -27,6 +27,11 @@ Preset = Literal["min_length", "primitive_2x2x2"]
 
 BIG_ARRAYS = ["force_constants", "projected_dos", "band_structure"]
 """Fields of LatticeDynamics that go to the additional store."""
+
+
+WORTH_A_START = 4
+"""Fewest displaced supercells for which the undisplaced one is computed: a density to start from
+saves a third of each, and costs one, see docs/espresso.md."""
 
 
 @dataclass
@@ -46,6 +51,12 @@ class LatticeDynamicsMaker(Maker):
         Distance of periodic images, Å (for ``"min_length"``).
     max_atoms
         Largest supercell accepted.
+    supercell_maker
+        Computes the undisplaced supercell first, whose folder is then the displaced ones'
+        ``prev_dir`` (where there are at least `WORTH_A_START`); None for codes that need no start.
+    born_maker
+        Born charges and dielectric tensor (outputs ``born`` and ``dielectric``) of the cell; None
+        for none. If it fails, the phonons go without.
     """
 
     phonon_maker: BasePhononMaker
@@ -54,6 +65,8 @@ class LatticeDynamicsMaker(Maker):
     supercell: Preset = "min_length"
     min_length: float = 10.0
     max_atoms: int = 1000
+    supercell_maker: Maker | None = None
+    born_maker: Maker | None = None
 
     def make(
         self,
@@ -61,6 +74,7 @@ class LatticeDynamicsMaker(Maker):
         compound_id: str = "",
         energy: float | OutputReference | None = None,
         prev_dir: str | OutputReference | None = None,
+        band_gap: float | OutputReference | None = None,
     ) -> Flow:
         """Flow whose output is a LatticeDynamics document.
 
@@ -74,8 +88,14 @@ class LatticeDynamicsMaker(Maker):
             Total energy of the cell, eV.
         prev_dir
             Folder of the calculation before, for codes that read its wave functions.
+        band_gap
+            eV, for `born_maker`: metals have no Born charges.
         """
         cell = choose_supercell(structure, self.supercell, self.min_length, self.max_atoms)
+        start = self._start(structure, cell.output)
+        if start:
+            prev_dir = start[0].output.dir_name
+        charges = self._charges(structure, band_gap)
         maker: Any = self.phonon_maker  # takes references where it is annotated with values
         flow = maker.make(structure, prev_dir=prev_dir, supercell_matrix=cell.output)
         collect = flow.jobs[-1].function_kwargs
@@ -90,10 +110,32 @@ class LatticeDynamicsMaker(Maker):
             method=self.method,
             compound_id=compound_id,
             energy=energy if collect["total_dft_energy"] is None else collect["total_dft_energy"],
-            born=collect["born"],
-            dielectric=collect["epsilon_static"],
+            born=charges[-1].output["born"] if charges else collect["born"],
+            dielectric=charges[-1].output["dielectric"] if charges else collect["epsilon_static"],
         )
-        return Flow([cell, flow, document], output=document.output, name=self.name)
+        parts = [cell, *start, *charges, flow, document]
+        return Flow(parts, output=document.output, name=self.name)
+
+    def _start(self, structure: Any, matrix: Any) -> list[Job]:
+        """The job of the undisplaced supercell, if the code has a use for it."""
+        if self.supercell_maker is None:
+            return []
+        maker = self.phonon_maker
+        return [
+            start_of_supercells(
+                structure, matrix, maker.displacement, maker.symprec, self.supercell_maker
+            )
+        ]
+
+    def _charges(self, structure: Any, band_gap: Any) -> list[Job]:
+        """Jobs of the Born charges; the last gives None for both where there are none."""
+        if self.born_maker is None:
+            return []
+        maker: Any = self.born_maker
+        born = maker.make(structure, band_gap=band_gap)
+        gather = born_charges(born.output.born, born.output.dielectric)
+        gather.config = JobConfig(on_missing_references=OnMissing.NONE)
+        return [born, gather]
 
 
 @job
@@ -104,6 +146,33 @@ def choose_supercell(
     if preset == "primitive_2x2x2":
         return (2 * np.eye(3, dtype=int)).tolist()
     return smallest_supercell(structure, min_length, max_atoms)
+
+
+@job
+def start_of_supercells(
+    structure: Structure,
+    supercell_matrix: list[list[int]],
+    displacement: float,
+    symprec: float,
+    maker: Maker,
+) -> Response | dict[str, None]:
+    """Compute the undisplaced supercell, if enough displaced ones are to start from it.
+
+    The output's ``dir_name`` is its folder, or None where it would cost more than it saves.
+    """
+    from pymatgen.io.phonopy import get_pmg_structure
+
+    phonon = _displaced(structure, supercell_matrix, displacement, symprec)
+    if len(phonon.displacements) < WORTH_A_START:
+        return {"dir_name": None}
+    run: Any = maker
+    return Response(replace=run.make(get_pmg_structure(phonon.supercell)))
+
+
+@job
+def born_charges(born: list | None, dielectric: list | None) -> dict[str, list | None]:
+    """Gather Born charges and dielectric tensor; both None where their calculation failed."""
+    return {"born": born, "dielectric": dielectric}
 
 
 @job(data=BIG_ARRAYS, output_schema=LatticeDynamics)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
-from jobflow import JobStore, run_locally
+from jobflow import JobStore, Maker, job, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
@@ -14,8 +16,10 @@ from sse_flows.phonons.flow import (
     BIG_ARRAYS,
     LatticeDynamicsMaker,
     _displaced,
+    born_charges,
     choose_supercell,
     collect_lattice_dynamics,
+    start_of_supercells,
 )
 from sse_flows.units import THZ_TO_MEV
 
@@ -176,3 +180,55 @@ class TestWithAForceField:
         names = {doc["name"] for doc in store.query(properties=["name"])}
         assert names.isdisjoint({"generate_frequencies_eigenvectors", "relax"})
         assert {"choose_supercell", "collect_lattice_dynamics"} <= names
+
+
+@dataclass
+class StandIn(Maker):
+    """Stands in for a calculation; its output says where it ran."""
+
+    name: str = "stand-in"
+
+    @job
+    def make(self, structure: Structure, prev_dir=None) -> dict:
+        return {"dir_name": "somewhere", "atoms": len(structure), "formula": structure.formula}
+
+
+def start(structure: Structure) -> dict:
+    """Output of the job that computes the undisplaced supercell, or does not."""
+    one = start_of_supercells(structure, MATRIX, 0.01, 1e-4, StandIn())
+    store = JobStore(MemoryStore())
+    run_locally(one, store=store, log=False, ensure_success=True)
+    return store.get_output(one.uuid)
+
+
+def test_many_displaced_supercells_start_from_the_undisplaced_one():
+    crooked = LITHIA.copy()
+    crooked.translate_sites([1], [0.02, 0.01, 0.03])
+    output = start(crooked)
+    assert output["dir_name"] == "somewhere"
+    assert output["atoms"] == 8 * len(crooked)
+
+
+def test_few_displaced_supercells_are_not_worth_a_start():
+    assert start(LITHIA) == {"dir_name": None}
+
+
+def test_the_undisplaced_supercell_has_the_atoms_of_the_displaced_ones(monkeypatch):
+    from pymatgen.io.phonopy import get_pmg_structure
+
+    from sse_flows.phonons import flow
+
+    monkeypatch.setattr(flow, "WORTH_A_START", 0)
+    kept = []
+    monkeypatch.setattr(StandIn, "make", lambda self, structure: kept.append(structure))
+    start_of_supercells.original(LITHIA, MATRIX, 0.01, 1e-4, StandIn())
+    for cell in _displaced(LITHIA, MATRIX, 0.01, 1e-4).supercells_with_displacements:
+        displaced = get_pmg_structure(cell)
+        assert displaced.species == kept[0].species
+        moved = np.linalg.norm(displaced.cart_coords - kept[0].cart_coords, axis=1)
+        assert np.sort(moved)[-1] == pytest.approx(0.01, abs=1e-6)
+        assert np.sort(moved)[-2] < 1e-9
+
+
+def test_born_charges_that_failed_are_none():
+    assert born_charges.original(None, None) == {"born": None, "dielectric": None}

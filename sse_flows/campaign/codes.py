@@ -1,0 +1,115 @@
+"""The section ``code`` of a campaign file, one model for each code, and the codes made of them.
+
+To add a code: a model with its ``name`` and ``make``, put into `CODES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+if TYPE_CHECKING:
+    from sse_flows.codes.code import Code
+
+
+class _CodeSection(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    def make(self) -> Code:
+        """The code of this section; imports are heavy."""
+        raise NotImplementedError
+
+    def phonon_defaults(self) -> dict[str, Any]:
+        """Fields of the section ``phonons`` that this code sets where the file does not."""
+        return {}
+
+
+class ForceFieldSection(_CodeSection):
+    """A machine-learned force field."""
+
+    name: Literal["forcefield"] = Field("forcefield", description="Kind of code")
+    model: str = Field("SevenNet-0", description="Force field by name or file")
+    calculator: dict[str, Any] = Field(
+        default_factory=dict, description="Options passed to its ASE calculator"
+    )
+
+    def make(self) -> Code:
+        """The force field."""
+        from sse_flows.codes.forcefield import ForceField
+
+        return ForceField(self.model, self.calculator)
+
+
+KPoints = Annotated[list[int], Field(min_length=3, max_length=3)] | Annotated[float, Field(gt=0)]
+
+
+class EspressoSection(_CodeSection):
+    """Quantum ESPRESSO."""
+
+    name: Literal["espresso"] = Field("espresso", description="Kind of code")
+    preset: str = Field("tight", description="Named settings: tight or jaafreh2024")
+    pseudopotentials: str | dict[str, str] | None = Field(
+        None, description="Folder, JSON family, or files by element; None for ESPRESSO_PSEUDO"
+    )
+    functional: str | None = Field(None, description="PBE, PBEsol or LDA; None for the preset's")
+    command: str = Field("", description="Of pw.x; empty for SSE_ESPRESSO_COMMAND of the machine")
+    kpoints: KPoints | None = Field(None, description="Mesh, or spacing in 1/Å, of cells")
+    supercell_kpoints: KPoints | None = Field(None, description="The same of supercells")
+    spin: Literal["auto", "none", "polarised"] = Field("auto", description="Spin polarisation")
+    input: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Namelists of pw.x and ph.x that win over the preset"
+    )
+
+    @field_validator("preset")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        from sse_flows.codes.espresso.inputs import presets
+
+        if value not in presets():
+            raise ValueError(f"{value!r} is not one of {', '.join(presets())}")
+        return value
+
+    @field_validator("input")
+    @classmethod
+    def _has_known_keys(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        from sse_flows.codes.espresso.inputs import unknown_keys
+
+        if unknown := unknown_keys(value):
+            raise ValueError(
+                f"no keys of pw.x or ph.x: {', '.join(unknown)}; write them as in "
+                "input: {system: {ecutwfc: 60}}"
+            )
+        return value
+
+    def make(self) -> Code:
+        """The code; whether its programs are here is not asked."""
+        from sse_flows.codes.espresso.code import Espresso
+
+        return Espresso(**self.model_dump(exclude={"name"}))
+
+    def phonon_defaults(self) -> dict[str, Any]:
+        """What the preset says of displacements and supercells."""
+        from sse_flows.codes.espresso.inputs import presets
+
+        return presets()[self.preset]["phonons"]
+
+
+CODES = ("forcefield", "espresso")
+"""Names of codes, the default first."""
+
+
+def _named(value: Any) -> Any:
+    """``code: espresso`` and ``code: CHGNet`` for short, and the default's name."""
+    if isinstance(value, str):
+        return {"name": value} if value in CODES else {"name": CODES[0], "model": value}
+    if isinstance(value, Mapping):
+        return {"name": CODES[0], **value}
+    return value
+
+
+CodeSection = Annotated[
+    Annotated[ForceFieldSection | EspressoSection, Field(discriminator="name")],
+    BeforeValidator(_named),
+]

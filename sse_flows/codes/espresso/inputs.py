@@ -1,0 +1,283 @@
+"""Input of pw.x and ph.x: presets, cutoffs, k points, spin; written and read back by ASE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from monty.json import MSONable
+
+from sse_flows.codes.espresso.pseudopotentials import Pseudopotential
+from sse_flows.errors import SSEError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.io.espresso import Namelist
+    from pymatgen.core import Structure
+
+PREFIX = "pwscf"
+OUTDIR = "out"
+PW_INPUT, PW_OUTPUT = "pw.in", "pw.out"
+PH_INPUT, PH_OUTPUT = "ph.in", "ph.out"
+
+KPoints = list[int] | float
+"""A Γ-centred mesh, or the spacing of one in 1/Å (2π included)."""
+
+MAGNETIC = frozenset(("V", "Cr", "Mn", "Fe", "Co", "Ni"))
+"""Elements that start with a magnetic moment where spin is ``auto``."""
+
+_START_MAGNETIZATION = 0.5
+_RHO_PER_WFC = {"NC": 4.0}  # ultrasoft and PAW charges are harder than their wave functions
+_RHO_PER_WFC_SOFT = 8.0
+
+
+@dataclass(frozen=True)
+class Settings(MSONable):
+    """What a calculation computes, apart from the crystal: all that its result depends on.
+
+    Attributes
+    ----------
+    pseudopotentials
+        Element -> file and content.
+    kpoints
+        Mesh or spacing, see `KPoints`.
+    cutoff
+        Least plane-wave cutoff, Ry.
+    spin
+        ``auto`` (polarised where `MAGNETIC` elements, magnetic moments of the sites or pure oxygen
+        ask for it), ``none`` or ``polarised``.
+    input
+        Namelists of pw.x (``control``, ``system``, ``electrons``, ``ions``, ``cell``) and
+        ``inputph`` of ph.x, in Quantum ESPRESSO's own units. They win over all that is derived;
+        None leaves a key to Quantum ESPRESSO's default.
+    """
+
+    pseudopotentials: dict[str, Pseudopotential]
+    kpoints: KPoints
+    cutoff: float = 50.0
+    spin: str = "auto"
+    input: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def with_input(self, **namelists: Mapping[str, Any]) -> Settings:
+        """Equal settings with some keys of namelists set where the user's do not."""
+        merged = merge(namelists, self.input)
+        return Settings(self.pseudopotentials, self.kpoints, self.cutoff, self.spin, merged)
+
+    def cutoffs(self, elements: set[str]) -> tuple[float, float]:
+        """Cutoffs of wave functions and charge density, Ry, that suit all these elements."""
+        chosen = [self.pseudopotentials[element] for element in sorted(elements)]
+        wfc = max([self.cutoff, *(one.cutoff_wfc for one in chosen)])
+        ratio = max(_RHO_PER_WFC.get(one.kind, _RHO_PER_WFC_SOFT) for one in chosen)
+        wfc = float(self.input.get("system", {}).get("ecutwfc", wfc))
+        rho = max([4.0 * wfc, *(one.cutoff_rho for one in chosen)])
+        if any(not one.cutoff_rho for one in chosen):
+            rho = max(rho, ratio * wfc)
+        rho = float(self.input.get("system", {}).get("ecutrho", rho))
+        return float(ceil(wfc)), float(ceil(rho))
+
+
+@cache
+def presets() -> dict[str, dict[str, Any]]:
+    """The named settings of ``presets.yaml``."""
+    import yaml
+
+    text = (files("sse_flows.codes.espresso") / "presets.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def merge(
+    base: Mapping[str, Mapping[str, Any]], over: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Namelists of `base` with the keys of `over` set; keys are lower case throughout."""
+    merged: dict[str, dict[str, Any]] = {}
+    for namelists in (base, over):
+        for name, keys in namelists.items():
+            section = merged.setdefault(name.lower(), {})
+            section.update({key.lower(): deepcopy(value) for key, value in keys.items()})
+    return merged
+
+
+_UNTIL_7_0 = re.compile(r"hubbard_|lda_plus_u|u_projection_type")  # DFT+U before its own card
+
+
+def unknown_keys(namelists: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Keys (``section.key``) that neither pw.x nor ph.x knows, after ASE's lists."""
+    from ase.io.espresso_namelist.keys import ALL_KEYS
+
+    known = {**ALL_KEYS["pw"], **ALL_KEYS["ph"]}
+    lower = {name.lower(): {key.lower() for key in keys} for name, keys in known.items()}
+    return [
+        f"{section}.{key}"
+        for section, keys in namelists.items()
+        for key in keys
+        if key.lower().split("(", maxsplit=1)[0].strip() not in lower.get(section.lower(), set())
+        and not (section.lower() == "system" and _UNTIL_7_0.match(key.lower()))
+    ]
+
+
+def mesh(structure: Structure, kpoints: KPoints) -> list[int]:
+    """Γ-centred mesh of a cell."""
+    if isinstance(kpoints, (int, float)):
+        lengths = structure.lattice.reciprocal_lattice.abc
+        return [max(1, ceil(length / kpoints - 1e-6)) for length in lengths]
+    return [int(number) for number in kpoints]
+
+
+def is_polarised(structure: Structure, spin: str) -> bool:
+    """Whether a calculation starts with magnetic moments."""
+    if spin != "auto":
+        return spin == "polarised"
+    symbols = {element.symbol for element in structure.composition.elements}
+    moments = structure.site_properties.get("magmom") or [0.0]
+    return bool(
+        symbols & MAGNETIC or symbols == {"O"} or any(abs(m or 0.0) > 1e-3 for m in moments)
+    )
+
+
+def pw_namelists(
+    structure: Structure, settings: Settings, calculation: str, pseudo_dir: str
+) -> dict[str, dict[str, Any]]:
+    """Namelists of pw.x for a structure."""
+    wfc, rho = settings.cutoffs({element.symbol for element in structure.composition.elements})
+    derived: dict[str, dict[str, Any]] = {
+        "control": {
+            "calculation": calculation,
+            "prefix": PREFIX,
+            "outdir": OUTDIR,
+            "pseudo_dir": pseudo_dir,
+            "tprnfor": True,
+            "tstress": True,
+            "disk_io": "low",
+        },
+        "system": {"ecutwfc": wfc, "ecutrho": rho},
+        "electrons": {},
+    }
+    if is_polarised(structure, settings.spin):
+        derived["system"]["nspin"] = 2
+    given = {name: keys for name, keys in settings.input.items() if name != "inputph"}
+    if calculation not in ("relax", "vc-relax"):
+        given.pop("ions", None)
+    if calculation != "vc-relax":
+        given.pop("cell", None)
+    # where files lie and what is computed is the maker's to say, the rest the user's
+    own = {key: derived["control"][key] for key in ("calculation", "prefix", "outdir")}
+    merged = merge(merge(derived, given), {"control": {**own, "pseudo_dir": pseudo_dir}})
+    return {
+        name: {key: value for key, value in keys.items() if value is not None}
+        for name, keys in merged.items()
+    }
+
+
+def write_pw(
+    path: Path,
+    structure: Structure,
+    settings: Settings,
+    calculation: str,
+    pseudo_dir: str,
+    gamma_tricks: bool = True,
+) -> None:
+    """Write the input of pw.x.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    structure
+        Ordered cell, Å.
+    settings
+        What to compute it with.
+    calculation
+        ``scf``, ``nscf``, ``relax`` or ``vc-relax``.
+    pseudo_dir
+        Folder of pseudopotentials.
+    gamma_tricks
+        Whether real wave functions may be used where Γ is the only k point; ph.x cannot.
+
+    Raises
+    ------
+    SSEError
+        The structure is disordered or an element has no pseudopotential.
+    """
+    from ase.io.espresso import write_espresso_in
+
+    atoms = _atoms(structure, settings)
+    numbers = mesh(structure, settings.kpoints)
+    kpts = None if gamma_tricks and numbers == [1, 1, 1] else numbers
+    names = {element: one.file for element, one in settings.pseudopotentials.items()}
+    namelists = pw_namelists(structure, settings, calculation, pseudo_dir)
+    with path.open("w") as handle:
+        write_espresso_in(handle, atoms, namelists, names, kpts=kpts)
+
+
+def _atoms(structure: Structure, settings: Settings) -> Atoms:
+    from ase import Atoms
+
+    if not structure.is_ordered:
+        raise SSEError(f"{structure.composition.reduced_formula} is disordered", mend="Order it")
+    symbols = [site.specie.symbol for site in structure]
+    missing = sorted(set(symbols) - set(settings.pseudopotentials))
+    if missing:
+        raise SSEError(f"no pseudopotential of {', '.join(missing)} was chosen")
+    atoms = Atoms(symbols, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
+    if is_polarised(structure, settings.spin):
+        atoms.set_initial_magnetic_moments(_start_magnetization(structure))
+    return atoms
+
+
+def _start_magnetization(structure: Structure) -> np.ndarray:
+    """Fraction of polarised valence electrons on each site, with the sign of its moment."""
+    moments = structure.site_properties.get("magmom")
+    if moments is not None and any(abs(m or 0.0) > 1e-3 for m in moments):
+        return _START_MAGNETIZATION * np.sign([m or 0.0 for m in moments])
+    symbols = [site.specie.symbol for site in structure]
+    magnetic = MAGNETIC & set(symbols) or set(symbols)
+    return np.array([_START_MAGNETIZATION if symbol in magnetic else 0.0 for symbol in symbols])
+
+
+def write_ph(path: Path, settings: Settings) -> None:
+    """Write the input of ph.x for Born charges and the dielectric tensor at Γ."""
+    from ase.io.espresso import write_espresso_ph
+
+    inputph = {
+        "prefix": PREFIX,
+        "outdir": OUTDIR,
+        "epsil": True,
+        "zeu": True,
+        "trans": False,
+        "tr2_ph": 1.0e-14,
+        **settings.input.get("inputph", {}),
+    }
+    with path.open("w") as handle:
+        write_espresso_ph(handle, {"inputph": inputph}, qpts=(0, 0, 0))
+
+
+def read_input(path: Path) -> tuple[Namelist, list[str]]:
+    """Namelists and further lines of an input file."""
+    from ase.io.espresso import read_fortran_namelist
+
+    with path.open() as handle:
+        return read_fortran_namelist(handle)
+
+
+def edit_input(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Set keys of namelists in an input file; None removes a key."""
+    namelists, cards = read_input(path)
+    for name, keys in changes.items():
+        section = namelists.setdefault(name, {})
+        for key, value in keys.items():
+            if value is None:
+                section.pop(key.lower(), None)
+            else:
+                section[key] = value
+    # whole or not at all: a job killed here must find its input again
+    draft = path.with_suffix(".new")
+    draft.write_text(namelists.to_string() + "\n".join(cards) + "\n")
+    draft.replace(path)

@@ -1,0 +1,338 @@
+"""Makers of Quantum ESPRESSO jobs, in atomate2's idiom.
+
+Each job writes its input into the present folder, runs pw.x (or ph.x) there under custodian, and
+gives a document. ``prev_dir`` is only ever a start to save time: results do not depend on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.units import Bohr, Rydberg
+from atomate2.common.flows.phonons import BasePhononMaker
+from atomate2.utils.path import get_uri
+from jobflow import CURRENT_JOB, Maker, job
+from pymatgen.core import Structure
+
+from sse_flows.codes.espresso.density import clean, copy_density, is_unfinished
+from sse_flows.codes.espresso.documents import (
+    BornDocument,
+    EspressoDocument,
+    born_document,
+    describe_run,
+)
+from sse_flows.codes.espresso.inputs import (
+    PH_INPUT,
+    PH_OUTPUT,
+    PW_INPUT,
+    Settings,
+    edit_input,
+    read_input,
+    write_ph,
+    write_pw,
+)
+from sse_flows.codes.espresso.job import Launch, run_ph, run_pw
+from sse_flows.codes.espresso.outputs import (
+    GAP_TOLERANCE,
+    BornResult,
+    read_ph,
+    read_pw,
+    xml_path,
+)
+from sse_flows.codes.espresso.pseudopotentials import locate
+from sse_flows.errors import SSEError
+
+RY_PER_BOHR = Rydberg / Bohr
+"""Ry/bohr in eV/Å."""
+
+MAX_CHARGE = 0.15
+"""Born charges that sum to more, e per atom, are of too few k points to be of use."""
+
+
+@dataclass
+class ScfMaker(Maker):
+    """Energy, forces, stress and band edges of a structure as it is.
+
+    Parameters
+    ----------
+    settings
+        What to compute with; k points and cutoffs included.
+    launch
+        How pw.x is started; no part of content keys.
+    keep_density
+        Whether the charge density stays on the disk for calculations that start from it.
+    """
+
+    settings: Settings
+    name: str = "scf"
+    launch: Launch = field(default_factory=Launch)
+    keep_density: bool = False
+
+    @job(output_schema=EspressoDocument)
+    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
+        """Run pw.x.
+
+        Parameters
+        ----------
+        structure
+            Ordered cell.
+        prev_dir
+            Folder of a calculation of a similar crystal, whose density is the start.
+
+        Raises
+        ------
+        SSEError
+            It failed and could not be mended.
+        """
+        return self.run(structure, prev_dir)
+
+    def run(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
+        """What the job does, in the present folder."""
+        return _calculate(self, "scf", structure, self.settings, prev_dir)
+
+
+@dataclass
+class RelaxMaker(Maker):
+    """Relax cell and atoms with the space group kept, to a force that phonons need.
+
+    pw.x keeps the symmetry that it finds at the start. Its plane waves are those of the first
+    cell, so the relaxation is repeated from the last cell until the stress of the final,
+    self-consistent calculation there is small as well.
+
+    Parameters
+    ----------
+    settings, launch
+        See :class:`ScfMaker`.
+    relax_cell
+        Whether the cell relaxes too; molecules in boxes are computed at Γ alone.
+    force_max
+        Largest force left, eV/Å.
+    steps
+        Most ionic steps of a round.
+    stress_max
+        Largest component of the stress left, GPa.
+    rounds
+        Most relaxations one after the other.
+    """
+
+    settings: Settings
+    name: str = "relax"
+    launch: Launch = field(default_factory=Launch)
+    relax_cell: bool = True
+    force_max: float = 0.001
+    steps: int = 500
+    stress_max: float = 0.1
+    rounds: int = 4
+
+    @job(output_schema=EspressoDocument)
+    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
+        """Relax a structure; see the class.
+
+        Raises
+        ------
+        SSEError
+            It did not arrive, or pw.x failed and could not be mended.
+        """
+        return self.run(structure, prev_dir)
+
+    def run(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
+        """What the job does, in the present folder."""
+        settings = self._settings()
+        if not self.relax_cell:
+            return _calculate(self, "relax", structure, settings, prev_dir)
+        for _ in range(self.rounds):
+            document = _calculate(self, "vc-relax", structure, settings, None)
+            if _largest(document.output.stress) <= self.stress_max:
+                return document
+            structure = document.structure
+        raise SSEError(
+            f"the stress is still {_largest(document.output.stress):.2f} GPa after {self.rounds} "
+            "relaxations",
+            mend="Raise code.input.system.ecutwfc, or start from a better structure",
+        )
+
+    def _settings(self) -> Settings:
+        relaxing = self.settings.with_input(
+            control={"forc_conv_thr": self.force_max / RY_PER_BOHR, "nstep": self.steps},
+            ions={"ion_dynamics": "bfgs"},
+            cell={"cell_dynamics": "bfgs"},
+        )
+        if self.relax_cell:
+            return relaxing
+        return Settings(
+            relaxing.pseudopotentials, [1, 1, 1], relaxing.cutoff, relaxing.spin, relaxing.input
+        )
+
+
+@dataclass
+class BandGapMaker(ScfMaker):
+    """Band gap on a denser mesh of k points: a non-self-consistent run after an scf.
+
+    Parameters
+    ----------
+    density
+        How many times as many k points along each vector.
+    """
+
+    name: str = "band gap"
+    density: int = 2
+
+    def run(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
+        """What the job does, in the present folder; energy and forces are those of the scf."""
+        first = _calculate(self, "scf", structure, self.settings, prev_dir, keep=True)
+        given = self.settings
+        numbers = [self.density * number for number in first.input.kpoints]
+        dense = Settings(given.pseudopotentials, numbers, given.cutoff, given.spin, given.input)
+        second = _calculate(self, "nscf", structure, dense, None)
+        gap = ("band_gap", "is_gap_direct", "vbm", "cbm", "efermi")
+        output = first.output.model_copy(update={k: getattr(second.output, k) for k in gap})
+        return first.model_copy(update={"output": output, "input": second.input})
+
+
+@dataclass
+class BornMaker(Maker):
+    """Born charges and dielectric tensor by density-functional perturbation theory (ph.x at Γ).
+
+    Parameters
+    ----------
+    settings, launch
+        See :class:`ScfMaker`.
+    """
+
+    settings: Settings
+    name: str = "born charges"
+    launch: Launch = field(default_factory=Launch)
+
+    @job(output_schema=BornDocument)
+    def make(
+        self,
+        structure: Structure,
+        prev_dir: str | Path | None = None,
+        band_gap: float | None = None,
+    ) -> BornDocument:
+        """Run pw.x with fixed occupations, then ph.x.
+
+        Parameters
+        ----------
+        structure
+            Primitive cell.
+        prev_dir
+            See :class:`ScfMaker`.
+        band_gap
+            eV; a metal has no Born charges, so that nothing is computed where it is 0.
+
+        Raises
+        ------
+        SSEError
+            It failed and could not be mended.
+        """
+        folder = Path.cwd()
+        labels = {"dir_name": get_uri(folder), "uuid": _job_id()}
+        if band_gap is not None and band_gap < GAP_TOLERANCE:
+            return born_document(structure, None, note="a metal screens every field", **labels)
+        document = _calculate(self, "scf", structure, self._settings(), prev_dir, keep=True)
+        write_ph(folder / PH_INPUT, self.settings)
+        corrections = [*document.corrections, *run_ph(folder, self.launch)]
+        result = read_ph(folder / PH_OUTPUT)
+        _check_neutral(result)
+        clean(folder, keep_density=False)
+        return born_document(structure, result, corrections=corrections, **labels)
+
+    def _settings(self) -> Settings:
+        fixed = {key: dict(value) for key, value in self.settings.input.items()}
+        for key in ("smearing", "degauss", "nbnd"):
+            fixed.get("system", {}).pop(key, None)
+        fixed.setdefault("system", {})["occupations"] = "fixed"
+        fixed.setdefault("electrons", {})["conv_thr"] = 1e-12
+        given = self.settings
+        return Settings(given.pseudopotentials, given.kpoints, given.cutoff, given.spin, fixed)
+
+
+def _check_neutral(result: BornResult) -> None:
+    """Refuse Born charges of a crystal that would move in a field as a whole."""
+    excess = float(np.abs(result.born.sum(axis=0)).max()) / len(result.born)
+    if excess > MAX_CHARGE:
+        raise SSEError(
+            f"the Born charges do not add up to zero: {excess:.2f} e per atom are left",
+            mend="Use more k points (code.kpoints), or leave the charges out with "
+            "phonons.born_charges: false",
+        )
+
+
+@dataclass
+class PhononMaker(BasePhononMaker):
+    """atomate2's phonon flow with pw.x for the forces, for an already relaxed cell."""
+
+    name: str = "phonon"
+    code: str = "ase"  # only names phonopy's units, eV/Å^2, in steps that we replace
+    create_thermal_displacements: bool = False
+
+    @property
+    def prev_calc_dir_argname(self) -> str:
+        """Argument of the makers that takes the folder of the calculation before."""
+        return "prev_dir"
+
+
+def _calculate(
+    maker: Any,
+    calculation: str,
+    structure: Structure,
+    settings: Settings,
+    prev_dir: str | Path | None,
+    keep: bool = False,
+) -> EspressoDocument:
+    """One run of pw.x in the present folder; `keep` leaves all its files for a run to follow."""
+    folder = Path.cwd()
+    source = _prepare(maker, calculation, structure, settings, prev_dir)
+    corrections = run_pw(folder, maker.launch)
+    result = read_pw(xml_path(folder))
+    namelists = {name: dict(keys) for name, keys in read_input(folder / PW_INPUT)[0].items()}
+    if not keep:
+        clean(folder, keep_density=getattr(maker, "keep_density", False))
+    return describe_run(
+        structure,
+        settings,
+        result,
+        namelists,
+        corrections=corrections,
+        density_from=source,
+        task_label=maker.name,
+        dir_name=get_uri(folder),
+        uuid=_job_id(),
+    )
+
+
+def _prepare(
+    maker: Any,
+    calculation: str,
+    structure: Structure,
+    settings: Settings,
+    prev_dir: str | Path | None,
+) -> str | None:
+    """Write ``pw.in``; returns the folder whose density is the start, if any."""
+    folder = Path.cwd()
+    pseudo_dir = locate(settings.pseudopotentials, maker.launch.pseudo_dir)
+    draft = folder / "pw.draft"
+    tricks = not isinstance(maker, BornMaker)
+    write_pw(draft, structure, settings, calculation, str(pseudo_dir), gamma_tricks=tricks)
+    resume = is_unfinished(folder, draft)
+    draft.replace(folder / PW_INPUT)
+    if resume:
+        edit_input(folder / PW_INPUT, {"control": {"restart_mode": "restart"}})
+        return None
+    if calculation == "nscf" or not copy_density(prev_dir, structure, folder):
+        return None
+    edit_input(folder / PW_INPUT, {"electrons": {"startingpot": "file"}})
+    return str(prev_dir)
+
+
+def _largest(stress: list[list[float]] | None) -> float:
+    return max((abs(value) for row in stress or [] for value in row), default=0.0)
+
+
+def _job_id() -> str:
+    current = CURRENT_JOB.job
+    return "" if current is None else str(current.uuid)

@@ -1,0 +1,69 @@
+"""A cheap crystal and pseudopotentials of our own making."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from sse_flows.codes.espresso.pseudopotentials import Pseudopotential
+
+HEADER = """\
+<UPF version="2.0.1">
+<PP_INFO>
+{info}
+</PP_INFO>
+<PP_HEADER generated="by hand" element="{element}" pseudo_type="{kind}" has_so="{spin_orbit}"
+ functional="{functional}" z_valence="1.0" wfc_cutoff="{wfc}" rho_cutoff="{rho}"/>
+</UPF>
+"""
+
+
+def _write_upf(folder: Path, name: str, **fields) -> Path:
+    """A file with the header of a pseudopotential and nothing else."""
+    element = name.split(".", maxsplit=1)[0]
+    given = {"element": element, "kind": "PAW", "functional": "PBE", "wfc": 0, "rho": 0}
+    given |= {"info": "", "spin_orbit": "F"}
+    path = folder / name
+    path.write_text(HEADER.format(**{**given, **fields}))
+    return path
+
+
+@pytest.fixture
+def upf() -> Callable[..., Path]:
+    """Writes a file with the header of a pseudopotential: ``upf(folder, "Li.x.UPF", ...)``."""
+    return _write_upf
+
+
+@pytest.fixture
+def pseudo(tmp_path) -> Path:
+    """Folder of pseudopotentials of Li and O, in PBE and PBEsol."""
+    folder = tmp_path / "pseudo"
+    folder.mkdir()
+    for functional in ("PBE", "PBESOL"):
+        _write_upf(folder, f"Li.{functional}.UPF", functional=functional, wfc=40.0, rho=320.0)
+        _write_upf(folder, f"O.{functional}.UPF", functional=functional, wfc=55.0, rho=400.0)
+    return folder
+
+
+def _stand_in(element: str, **fields) -> Pseudopotential:
+    """A pseudopotential that no program will read."""
+    given = {"file": f"{element}.UPF", "sha256": "0" * 16, "functional": "PBE", "kind": "PAW"}
+    return Pseudopotential(**{**given, "cutoff_wfc": 40.0, "cutoff_rho": 320.0, **fields})
+
+
+@pytest.fixture
+def stand_in() -> Callable[..., Pseudopotential]:
+    """Makes pseudopotentials that no program will read: ``stand_in("Li", kind="NC")``."""
+    return _stand_in
+
+
+@pytest.fixture
+def silicon() -> Structure:
+    """Two atoms, one of them off its place so that forces do not vanish by symmetry."""
+    crystal = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]])
+    primitive = crystal.get_primitive_structure()
+    primitive.translate_sites([0], [0.02, 0.01, -0.015], frac_coords=False)
+    return primitive
