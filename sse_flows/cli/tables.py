@@ -96,6 +96,7 @@ def evaluation_table(found: Evaluation) -> str:
         f"{len(found.ignored)} left out; RMSE and MAE in log10(S/cm), log loss in nats"
     )
     lines.append(f"classifier: {', '.join(found.classifier.features)}")
+    lines += _size_lines(found)
     if found.elimination is not None:
         lines.append(f"elimination: {', '.join(found.elimination.features)}{_nesting(found)}")
     if found.classifier.grouped is not None:
@@ -107,6 +108,25 @@ def evaluation_table(found: Evaluation) -> str:
         )
     lines.append("; ".join(f"{part} {seconds:.0f} s" for part, seconds in found.seconds.items()))
     return "\n".join(lines)
+
+
+def _size_lines(found: Evaluation) -> list[str]:
+    """Best subset of every size, without the choice inside the folds."""
+    rows = [
+        ["", "size", "accuracy", "F1", "log loss", "ties", "best of its size, chosen on all rows"]
+    ]
+    for size in found.sizes:
+        scores = (size.accuracy, size.f1, size.log_loss)
+        cells = [f"{value:.3f}" for value in scores]
+        names = _cut(" ".join(size.features))
+        rows.append(
+            ["*" if size.chosen else "", str(size.n_features), *cells, f"{size.n_tied:,}", names]
+        )
+    return ["", aligned(rows), ""]
+
+
+def _cut(names: str) -> str:
+    return names if len(names) <= 72 else names[:69] + "..."
 
 
 def _nesting(found: Evaluation) -> str:
@@ -278,8 +298,7 @@ def subsets_table(result: SubsetResult) -> str:
     for size in result.sizes:
         scores = (size.score, size.score_sklearn, size.score_sklearn_newton, size.train_score)
         cells = ["-" if value is None else f"{value:.3f}" for value in scores]
-        mark, names = "*" if size.chosen else "", " ".join(size.features)
-        names = names if len(names) <= 72 else names[:69] + "..."
+        mark, names = "*" if size.chosen else "", _cut(" ".join(size.features))
         rows.append([mark, str(size.n_features), *cells, f"{size.n_tied:,}", names])
     dropped = "; ".join(f"{name} ({reason})" for name, reason in result.dropped.items())
     return "\n".join(

@@ -66,6 +66,8 @@ def test_evaluate_shows_every_score_side_by_side(sse, table):
     assert "nested in 10 folds with 4 trees" in result.out
     assert cells["elimination", "R2"][0] == f"{document['elimination']['plain']['r2']:.3f}"
     assert "4 groups" in result.out
+    chosen = document["sizes"][0]
+    assert f"{chosen['log_loss']:.3f}  {chosen['n_tied']}" in result.out
     assert "scrambled 3 times" in result.out
     assert document["path"][0]["n_features"] == 3
     assert "[elimination, 2 left" in result.err
