@@ -67,7 +67,8 @@ def test_evaluate_shows_every_score_side_by_side(sse, table):
     assert cells["elimination", "R2"][0] == f"{document['elimination']['plain']['r2']:.3f}"
     assert "4 groups" in result.out
     chosen = document["sizes"][0]
-    assert f"{chosen['log_loss']:.3f}  {chosen['n_tied']}" in result.out
+    row = next(line for line in result.out.splitlines() if line.startswith("*")).split()
+    assert row[4:6] == [f"{chosen['log_loss']:.3f}", str(chosen["n_tied"])]
     assert "scrambled 3 times" in result.out
     assert document["path"][0]["n_features"] == 3
     assert "[elimination, 2 left" in result.err
