@@ -154,7 +154,7 @@ def versions_table(found: list[Stored]) -> str:
             [
                 version.name,
                 str(version.version),
-                one.completed_at[:16],
+                _minute(one.completed_at),
                 str(version.n_training),
                 " ".join(version.classifier_features),
                 f"{len(version.superionic)} of {version.n_ranked}",
@@ -168,26 +168,33 @@ def versions_table(found: list[Stored]) -> str:
 def version_table(version: ModelVersion, made: str, *, is_new: bool = True) -> str:
     """One version: its scores, and what changed since the one before."""
     lines = [
-        f"{version.name}, version {version.version}, made {made[:16]}: {version.n_training} "
+        f"{version.name}, version {version.version}, made {_minute(made)}: {version.n_training} "
         f"training compounds, {version.n_superionic} superionic; {len(version.superionic)} of "
         f"{version.n_ranked} ranked compounds are predicted superionic"
     ]
     if not is_new:
         lines.insert(0, "nothing has changed since the latest version: nothing was computed")
     lines.append(f"classifier: {', '.join(version.classifier_features)}")
-    rows = [["model", "score", "descriptors chosen", "before", "after"]]
+    rows = [["model", "score", "descriptors chosen"]]
     changes = version.changes
     if changes is None:
+        rows[0].append("value")
         rows += [
-            [one.model, _name(one.score), one.selection, "-", f"{one.value:.3f}"]
+            [one.model, _name(one.score), one.selection, f"{one.value:.3f}"]
             for one in version.scores
         ]
         return "\n".join([*lines, "", aligned(rows)])
+    rows[0] += ["before", "after"]
     rows += [
         [s.model, _name(s.score), s.selection, _score(s.before), _score(s.after)]
         for s in changes.scores
     ]
     return "\n".join([*lines, "", aligned(rows), "", *_change_lines(changes)])
+
+
+def _minute(when: str) -> str:
+    """A date and time of ISO 8601 for people."""
+    return when[:16].replace("T", " ")
 
 
 def _change_lines(changes: ModelChanges) -> list[str]:

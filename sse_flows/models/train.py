@@ -115,7 +115,7 @@ def train(
         random_state=random_state,
         dropped=dict(classifier.dropped_),
         ignored=ignored,
-        notes=_notes(superionic, threshold, nested, elimination),
+        notes=_notes(superionic, threshold, nested, elimination) + _no_better(run),
     )
 
 
@@ -244,6 +244,20 @@ def _notes(
             f"optimistic, and so are its intervals. Honest ones come of {NESTED_HOW}"
         )
     return notes
+
+
+def _no_better(run: _Run) -> list[str]:
+    """A warning where the choice inside the folds leaves nothing of the classifier."""
+    if run.nested is None:
+        return []
+    hits = np.mean((run.nested[0] > 0.5) == run.superionic)
+    majority = max(run.superionic.mean(), 1.0 - run.superionic.mean())
+    if hits > majority:
+        return []
+    return [
+        f"with its descriptors chosen inside the folds the classifier is right for {hits:.0%}, no "
+        f"more than always naming the larger class ({majority:.0%}): use it to rank, not to decide"
+    ]
 
 
 def _fitted(run: _Run) -> FittedModels:
