@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from jobflow import job
@@ -13,6 +15,10 @@ from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.screening.document import Filters, ScreeningResult
 from sse_flows.screening.versions import ModelVersion
 from sse_flows.structures.compound import Compound
+
+PROGRESS = "SSE_PROGRESS"
+"""Variable of the environment: whether training says on standard error how far it is. It is no
+argument of the job, whose id must not depend on it."""
 
 
 @job
@@ -109,9 +115,15 @@ def train_models(
         Of the content of `sets`, where they are references to documents that may be replaced.
     """
     from sse_flows.campaign.tables import joined_table
+    from sse_flows.models.progress import silent
     from sse_flows.models.train import train
 
-    return train(joined_table(sets, table, conductivities, properties), **settings)
+    note = _on_stderr if os.environ.get(PROGRESS) else silent
+    return train(joined_table(sets, table, conductivities, properties), **settings, note=note)
+
+
+def _on_stderr(text: str) -> None:
+    print(f"[{text}]", file=sys.stderr, flush=True)  # noqa: T201
 
 
 @job(output_schema=ScreeningResult)

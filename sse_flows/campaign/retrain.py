@@ -29,6 +29,7 @@ from sse_flows.campaign.tables import table_hash, table_path
 from sse_flows.campaign.versions import Stored, latest_version, stored_version
 from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.errors import SSEError
+from sse_flows.models.defaults import MAX_FEATURES
 from sse_flows.screening.document import Filters
 from sse_flows.screening.versions import ModelVersion
 
@@ -106,7 +107,7 @@ class RetrainMaker(Maker):
 
     name: str = "models"
     threshold: float = 1e-4
-    max_features: int = 4
+    max_features: int = MAX_FEATURES
     trees: int = 200
     nested: bool = True
     elimination: bool = False

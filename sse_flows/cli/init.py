@@ -42,7 +42,7 @@ phonons:
 
 models:
   threshold: 1.0e-4       # S/cm: superionic above
-  max_features: 4
+  max_features: 4         # largest subset of descriptors; up to 30, which takes hours
 filters:
   max_energy_above_hull: 0.05           # eV/atom; unknown values pass with a flag
   # anions: [O, S]

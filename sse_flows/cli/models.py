@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sse_flows.cli.options import Conductivities, MobileIon, Output, Properties
+from sse_flows.cli.options import Conductivities, MobileIon, Output, Properties, tell
+from sse_flows.models.defaults import MAX_FEATURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,8 @@ Table = Annotated[
     ),
 ]
 MaxFeatures = Annotated[
-    int, typer.Option("--max-features", min=1, help="Largest subset of descriptors.")
+    int,
+    typer.Option("--max-features", min=1, help="Largest subset of descriptors; 30: all subsets."),
 ]
 Threshold = Annotated[float, typer.Option(help="Superionic above, S/cm.")]
 
@@ -40,7 +42,7 @@ def evaluate(
     scramble: Annotated[
         int, typer.Option(min=0, help="Permutations of the labels to search as well.")
     ] = 0,
-    max_features: MaxFeatures = 3,
+    max_features: MaxFeatures = MAX_FEATURES,
     elimination: Annotated[
         bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
     ] = False,
@@ -72,7 +74,7 @@ def evaluate(
         elimination=elimination,
         nested=nested,
         n_estimators=trees,
-        note=lambda text: typer.echo(f"[{text}]", err=True),
+        note=tell,
     )
     _write(found.model_dump_json(indent=1), output)
     typer.echo(evaluation_table(found))
@@ -85,10 +87,8 @@ def train(
     properties: Properties = None,
     mobile_ion: MobileIon = "Li",
     threshold: Threshold = 1e-4,
-    max_features: MaxFeatures = 4,
-    nested: Annotated[
-        bool, typer.Option(help="Choose descriptors inside the folds too: minutes.")
-    ] = True,
+    max_features: MaxFeatures = MAX_FEATURES,
+    nested: Annotated[bool, typer.Option(help="Choose descriptors inside the folds too.")] = True,
     trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 200,
     elimination: Annotated[
         bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
@@ -107,6 +107,7 @@ def train(
         nested=nested,
         n_estimators=trees,
         elimination=elimination,
+        note=tell,
     )
     try:
         folder = save_models(models, output)

@@ -38,6 +38,11 @@ Conductivities = Annotated[
 ]
 
 
+def tell(text: str) -> None:
+    """Say on standard error what is going on."""
+    typer.echo(f"[{text}]", err=True)
+
+
 class Format(StrEnum):
     """How tables are written."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sse_flows.campaign.places import IMPORTED
+from sse_flows.cli.models import MaxFeatures
 from sse_flows.cli.options import Conductivities, MobileIon, Properties
 from sse_flows.cli.screen import Anions, Gap, Hull, Unknown, filter_fields
+from sse_flows.models.defaults import MAX_FEATURES
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -33,12 +36,8 @@ def retrain(
         str | None, typer.Option(help="Train on this CSV file, or builtin, as well.")
     ] = None,
     threshold: Annotated[float, typer.Option(help="Superionic above, S/cm.")] = 1e-4,
-    max_features: Annotated[
-        int, typer.Option("--max-features", min=1, help="Largest subset of descriptors.")
-    ] = 4,
-    nested: Annotated[
-        bool, typer.Option(help="Choose descriptors inside the folds too: minutes.")
-    ] = True,
+    max_features: MaxFeatures = MAX_FEATURES,
+    nested: Annotated[bool, typer.Option(help="Choose descriptors inside the folds too.")] = True,
     trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 200,
     elimination: Annotated[
         bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
@@ -53,6 +52,7 @@ def retrain(
     ] = None,
 ) -> None:
     """Train on what a store holds, screen it, and say what changed since the last time."""
+    from sse_flows.campaign.jobs import PROGRESS
     from sse_flows.campaign.retrain import RetrainMaker, read_inputs
     from sse_flows.campaign.retrain import retrain as run
     from sse_flows.campaign.screening import checked_filters
@@ -70,6 +70,7 @@ def retrain(
     maker = RetrainMaker(*settings, table=table, filters=checked_filters(fields))
     sets = read_pool_sets(results, mobile_ion)
     store = open_pool(results).store
+    os.environ.setdefault(PROGRESS, "1")  # workers inherit it
     found = run(
         maker,
         read_inputs(store, sets, {k: one.conductivity for k, one in measured.items()}, known),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from sse_flows.cli.options import tell
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from sse_flows.models.subset_document import SubsetPart, SubsetSettings, SubsetTable
-    from sse_flows.models.subset_search import SearchProgress
-
-_TOLD_EVERY = 5.0
 
 
 class _SearchUnlessNamed(TyperGroup):
@@ -117,6 +115,7 @@ def search(
     plot: Plot = None,
 ) -> None:
     """Search all subsets and print the best of every size."""
+    from sse_flows.models.progress import PacedNotes
     from sse_flows.models.subset_document import search_part
 
     which = _part(part, output, plot)
@@ -138,7 +137,7 @@ def search(
             n_jobs=jobs,
             kernel=kernel,
             checkpoint=checkpoint,
-            progress=_Told(),
+            progress=PacedNotes(tell, "search").search,
             allow_large=allow_large,
         )
     if part is not None:
@@ -167,34 +166,6 @@ def _resumable(checkpoint: Path | None) -> Iterator[None]:
         how = "run the same command again" if checkpoint else "next time, give --checkpoint FILE"
         typer.echo(f"stopped; to go on, {how}", err=True)
         raise typer.Exit(130) from None
-
-
-class _Told:
-    """Says on stderr how far a search is and how long it will take."""
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
-
-    def __call__(self, state: SearchProgress) -> None:
-        now = time.monotonic()
-        if now - self.last < _TOLD_EVERY:
-            return
-        self.last = now
-        share = state.done / state.total
-        # the first chunks carry the start of the search and say little of the rest
-        left = f"about {_clock(state.seconds_left)} left" if share > 0.01 else "time left unknown"
-        typer.echo(
-            f"[{_clock(state.seconds)}] {state.done:,} of {state.total:,} subsets ({share:.1%}), "
-            f"{left}",
-            err=True,
-        )
-
-
-def _clock(seconds: float) -> str:
-    if not seconds >= 0:
-        return "?"
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
 
 
 def _part(text: str | None, output: Path | None, plot: Path | None) -> tuple[int, int]:

@@ -96,6 +96,7 @@ def evaluation_table(found: Evaluation) -> str:
         f"{len(found.ignored)} left out; RMSE and MAE in log10(S/cm), log loss in nats"
     )
     lines.append(f"classifier: {', '.join(found.classifier.features)}")
+    lines += _size_lines(found)
     if found.elimination is not None:
         lines.append(f"elimination: {', '.join(found.elimination.features)}{_nesting(found)}")
     if found.classifier.grouped is not None:
@@ -107,6 +108,25 @@ def evaluation_table(found: Evaluation) -> str:
         )
     lines.append("; ".join(f"{part} {seconds:.0f} s" for part, seconds in found.seconds.items()))
     return "\n".join(lines)
+
+
+def _size_lines(found: Evaluation) -> list[str]:
+    """Best subset of every size, without the choice inside the folds."""
+    rows = [
+        ["", "size", "accuracy", "F1", "log loss", "ties", "best of its size, chosen on all rows"]
+    ]
+    for size in found.sizes:
+        scores = (size.accuracy, size.f1, size.log_loss)
+        cells = [f"{value:.3f}" for value in scores]
+        names = _cut(" ".join(size.features))
+        rows.append(
+            ["*" if size.chosen else "", str(size.n_features), *cells, f"{size.n_tied:,}", names]
+        )
+    return ["", aligned(rows), ""]
+
+
+def _cut(names: str) -> str:
+    return names if len(names) <= 72 else names[:69] + "..."
 
 
 def _nesting(found: Evaluation) -> str:
@@ -134,7 +154,7 @@ def versions_table(found: list[Stored]) -> str:
             [
                 version.name,
                 str(version.version),
-                one.completed_at[:16],
+                _minute(one.completed_at),
                 str(version.n_training),
                 " ".join(version.classifier_features),
                 f"{len(version.superionic)} of {version.n_ranked}",
@@ -148,26 +168,33 @@ def versions_table(found: list[Stored]) -> str:
 def version_table(version: ModelVersion, made: str, *, is_new: bool = True) -> str:
     """One version: its scores, and what changed since the one before."""
     lines = [
-        f"{version.name}, version {version.version}, made {made[:16]}: {version.n_training} "
+        f"{version.name}, version {version.version}, made {_minute(made)}: {version.n_training} "
         f"training compounds, {version.n_superionic} superionic; {len(version.superionic)} of "
         f"{version.n_ranked} ranked compounds are predicted superionic"
     ]
     if not is_new:
         lines.insert(0, "nothing has changed since the latest version: nothing was computed")
     lines.append(f"classifier: {', '.join(version.classifier_features)}")
-    rows = [["model", "score", "descriptors chosen", "before", "after"]]
+    rows = [["model", "score", "descriptors chosen"]]
     changes = version.changes
     if changes is None:
+        rows[0].append("value")
         rows += [
-            [one.model, _name(one.score), one.selection, "-", f"{one.value:.3f}"]
+            [one.model, _name(one.score), one.selection, f"{one.value:.3f}"]
             for one in version.scores
         ]
         return "\n".join([*lines, "", aligned(rows)])
+    rows[0] += ["before", "after"]
     rows += [
         [s.model, _name(s.score), s.selection, _score(s.before), _score(s.after)]
         for s in changes.scores
     ]
     return "\n".join([*lines, "", aligned(rows), "", *_change_lines(changes)])
+
+
+def _minute(when: str) -> str:
+    """A date and time of ISO 8601 for people."""
+    return when[:16].replace("T", " ")
 
 
 def _change_lines(changes: ModelChanges) -> list[str]:
@@ -278,8 +305,7 @@ def subsets_table(result: SubsetResult) -> str:
     for size in result.sizes:
         scores = (size.score, size.score_sklearn, size.score_sklearn_newton, size.train_score)
         cells = ["-" if value is None else f"{value:.3f}" for value in scores]
-        mark, names = "*" if size.chosen else "", " ".join(size.features)
-        names = names if len(names) <= 72 else names[:69] + "..."
+        mark, names = "*" if size.chosen else "", _cut(" ".join(size.features))
         rows.append([mark, str(size.n_features), *cells, f"{size.n_tied:,}", names])
     dropped = "; ".join(f"{name} ({reason})" for name, reason in result.dropped.items())
     return "\n".join(

@@ -112,7 +112,12 @@ def scramble_control(
 
 
 def leave_one_group_out(
-    estimator: Any, X: ArrayLike, y: ArrayLike, groups: ArrayLike
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    groups: ArrayLike,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> GroupedScores:
     """Predict every group by a copy of the estimator that has seen none of it.
 
@@ -127,6 +132,8 @@ def leave_one_group_out(
         Shape (n_rows,).
     groups
         Label of each row's group, shape (n_rows,).
+    progress
+        Called after each group with how many are done, and of how many.
 
     Raises
     ------
@@ -143,7 +150,8 @@ def leave_one_group_out(
             f"{len(labels)} groups for {len(target)} rows", mend="Give one group a row"
         )
     held, others = np.empty(len(target)), np.empty(len(target))
-    for train, test in LeaveOneGroupOut().split(target, target, labels):
+    n_groups = len(np.unique(labels))
+    for done, (train, test) in enumerate(LeaveOneGroupOut().split(target, target, labels), 1):
         if classify and len(np.unique(target[train])) < 2:
             raise TrainingDataError(
                 f"without group {labels[test][0]} only one class is left",
@@ -153,6 +161,8 @@ def leave_one_group_out(
         left_out = _take(X, test)
         held[test] = fresh.predict_proba(left_out)[:, 1] if classify else fresh.predict(left_out)
         others[test] = target[train].mean()
+        if progress is not None:
+            progress(done, n_groups)
     return GroupedScores(
         groups={str(name): int(n) for name, n in pd.Series(labels).value_counts().items()},
         scores=_scores(classify, target, held),

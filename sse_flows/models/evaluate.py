@@ -8,7 +8,7 @@ scrambled labels, and the naive guess.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from sklearn.base import clone
 
 from sse_flows.descriptors.document import DESCRIPTORS
 from sse_flows.errors import SSEError
@@ -28,16 +29,20 @@ from sse_flows.models.controls import (
     leave_one_group_out,
     scramble_control,
 )
+from sse_flows.models.defaults import MAX_FEATURES
 from sse_flows.models.document import (
     ClassificationScores,
     EliminationRound,
     NestedSettings,
     RegressionScores,
+    SizeResult,
 )
 from sse_flows.models.elimination import BackwardEliminationForest
 from sse_flows.models.nested import cheaper, nested_elimination
+from sse_flows.models.progress import Note, PacedNotes, silent
 from sse_flows.models.regressor import ConductivityForest
 from sse_flows.models.table import data_hash, training_rows
+from sse_flows.models.train import size_results
 from sse_flows.models.validation import (
     classification_scores,
     leave_one_out,
@@ -83,6 +88,9 @@ class Evaluation(BaseModel):
     scrambled: ScrambleControl | None = Field(description="The classifier on permuted labels")
     regressor: ModelEvaluation = Field(description="Random forest of all descriptors")
     elimination: ModelEvaluation | None = Field(description="Random forest after elimination")
+    sizes: list[SizeResult] = Field(
+        default_factory=list, description="The classifier's best subset of every size"
+    )
     path: list[EliminationRound] = Field(
         default_factory=list, description="Rounds of the elimination"
     )
@@ -93,13 +101,13 @@ def evaluate(
     table: pd.DataFrame,
     *,
     threshold: float = 1e-4,
-    max_features: int = 3,
+    max_features: int = MAX_FEATURES,
     groups: str | None = None,
     n_permutations: int = 0,
     elimination: bool = False,
     nested: bool = True,
     n_estimators: int = 100,
-    note: Callable[[str], None] = lambda _: None,
+    note: Note = silent,
 ) -> Evaluation:
     """Score the models on a table of descriptors.
 
@@ -122,7 +130,7 @@ def evaluate(
     n_estimators
         Trees of the forests.
     note
-        Called with the name of each part that begins.
+        Called with the name of each part that begins and, where it takes long, how far it is.
 
     Raises
     ------
@@ -133,7 +141,7 @@ def evaluate(
     """
     task = _Task.of(table, threshold, groups, note)
     search = BestSubsetClassifier(max_features, missing="median", rescore=False)
-    classifier = _classifier(search, task, nested)
+    classifier, sizes = _classifier(search, task, nested)
     scrambled = _scrambled(search, task, n_permutations) if n_permutations else None
     regressor = _regressor(ConductivityForest(n_estimators), task)
     eliminated, path = _eliminated(n_estimators, task, nested) if elimination else (None, [])
@@ -147,6 +155,7 @@ def evaluate(
         scrambled=scrambled,
         regressor=regressor,
         elimination=eliminated,
+        sizes=sizes,
         path=path,
         seconds=task.seconds,
     )
@@ -187,7 +196,7 @@ class _Task:
     labels: list[str] | None
     ignored: dict[str, str]
     data_hash: str
-    note: Callable[[str], None]
+    note: Note
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -196,7 +205,7 @@ class _Task:
         table: pd.DataFrame,
         threshold: float,
         groups: str | None,
-        note: Callable[[str], None],
+        note: Note,
     ) -> Self:
         """Refuse what cannot be scored before the long searches begin."""
         if not threshold > 0:
@@ -215,38 +224,51 @@ class _Task:
         )
 
     @contextmanager
-    def part(self, name: str) -> Iterator[None]:
+    def part(self, name: str) -> Iterator[PacedNotes]:
         """Say that a part begins and take its wall time."""
         self.note(name)
         start = time.perf_counter()
-        yield
+        yield PacedNotes(self.note, name)
         self.seconds[name] = time.perf_counter() - start
 
 
-def _classifier(search: BestSubsetClassifier, task: _Task, nested: bool) -> ModelEvaluation:
+def _classifier(
+    search: BestSubsetClassifier, task: _Task, nested: bool
+) -> tuple[ModelEvaluation, list[SizeResult]]:
     target = task.superionic.astype(float)
-    with task.part("classifier, plain"):
-        fitted = search.fit(task.X, task.superionic)
+    with task.part("classifier, plain") as said:
+        fitted = clone(search).set_params(progress=said.search).fit(task.X, task.superionic)
         plain = classification_scores(target, fitted.loo_probabilities_, "outside the folds")
     inside = grouped = None
     if nested:
-        with task.part("classifier, nested"):
-            inside = leave_one_out(search, task.X, task.superionic, nested=True).scores
+        with task.part("classifier, nested") as said:
+            inside = leave_one_out(
+                search, task.X, task.superionic, nested=True, progress=said.count
+            ).scores
     if task.labels is not None:
-        with task.part("classifier, grouped"):
-            grouped = leave_one_group_out(search, task.X, task.superionic, task.labels)
-    return ModelEvaluation(
+        with task.part("classifier, grouped") as said:
+            grouped = leave_one_group_out(
+                search, task.X, task.superionic, task.labels, progress=said.count
+            )
+    evaluation = ModelEvaluation(
         features=list(fitted.features_),
         plain=plain,
         nested=inside,
         grouped=grouped,
         naive=majority_baseline(target),
     )
+    return evaluation, size_results(fitted)
 
 
 def _scrambled(search: BestSubsetClassifier, task: _Task, n_permutations: int) -> ScrambleControl:
-    with task.part("classifier, scrambled"):
-        return scramble_control(search, task.X, task.superionic, n_permutations=n_permutations)
+    with task.part("classifier, scrambled") as said:
+        return scramble_control(
+            search,
+            task.X,
+            task.superionic,
+            n_permutations=n_permutations,
+            progress=said.count,
+        )
 
 
 def _regressor(forest: ConductivityForest, task: _Task) -> ModelEvaluation:

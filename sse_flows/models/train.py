@@ -18,6 +18,7 @@ from sse_flows.errors import SSEError
 from sse_flows.models.best_subset import BestSubsetClassifier
 from sse_flows.models.columns import Floats, encode_classes
 from sse_flows.models.correlations import correlations
+from sse_flows.models.defaults import MAX_FEATURES
 from sse_flows.models.document import (
     ClassifierDocument,
     EliminationRound,
@@ -32,6 +33,7 @@ from sse_flows.models.elimination import BackwardEliminationForest
 from sse_flows.models.explain import Forest, explain_models, forest_columns
 from sse_flows.models.importance import held_out_importance
 from sse_flows.models.nested import NestedElimination, nested_elimination
+from sse_flows.models.progress import Note, PacedNotes, silent
 from sse_flows.models.regressor import ConductivityForest
 from sse_flows.models.serialize import FittedModels, fingerprint, to_bytes
 from sse_flows.models.table import data_hash, training_rows
@@ -47,18 +49,23 @@ THRESHOLD = 1e-4
 FEW_ROWS = 20
 NESTED_ROWS = 3
 """Rows of each class that a nested leave-one-out needs."""
+NESTED_HOW = (
+    "a training with the choice inside the folds (--nested on the command line, nested: true in a "
+    "campaign file, nested=True in Python)"
+)
 
 
 def train(
     table: pd.DataFrame,
     *,
     threshold: float = THRESHOLD,
-    max_features: int = 4,
+    max_features: int = MAX_FEATURES,
     penalty: float = 1.0,
     n_estimators: int = 200,
     random_state: int = 0,
     nested: bool = False,
     elimination: bool = False,
+    note: Note = silent,
 ) -> TrainedModels:
     """Fit both models to the compounds with a measured conductivity and score them.
 
@@ -74,12 +81,14 @@ def train(
     n_estimators, random_state
         Trees and seed of the random forest; the same table and seed give the same models.
     nested
-        Also score the classifier with the subset chosen inside the folds: for 50 compounds and 4
-        features 20 CPU seconds more. With an elimination also score that with
+        Also score the classifier with the subset chosen inside the folds: a search a compound, for
+        50 compounds and 4 features 20 CPU seconds more. With an elimination also score that with
         the elimination inside the folds, which takes some minutes more.
     elimination
         Keep only the descriptors that a backward elimination of the forest leaves: a minute or two
         for 50 compounds. Intervals rest on the nested predictions where there are any.
+    note
+        Called with a line of text now and then where the searches take long.
 
     Raises
     ------
@@ -95,7 +104,7 @@ def train(
     encode_classes(superionic)  # refuse a single class before the long search
     classifier = BestSubsetClassifier(max_features, penalty, missing="median", rescore=False)
     regressor = _regressor(n_estimators, random_state, elimination)
-    run = _Run.of(rows, superionic, classifier, regressor, nested)
+    run = _Run.of(rows, superionic, classifier, regressor, nested, note)
     return _document(
         run,
         threshold=threshold,
@@ -106,7 +115,7 @@ def train(
         random_state=random_state,
         dropped=dict(classifier.dropped_),
         ignored=ignored,
-        notes=_notes(superionic, threshold, nested, elimination),
+        notes=_notes(superionic, threshold, nested, elimination) + _no_better(run),
     )
 
 
@@ -161,12 +170,16 @@ class _Run:
         classifier: BestSubsetClassifier,
         regressor: Forest,
         nested: bool,
+        note: Note,
     ) -> _Run:
         X, measured = rows[list(DESCRIPTORS)], np.log10(rows["conductivity"].to_numpy())
-        classifier.fit(X, superionic)
+        said = PacedNotes(note, "classifier")
+        classifier.set_params(progress=said.search).fit(X, superionic)
+        classifier.set_params(progress=None)  # no part of the saved model
         regressor.fit(X, measured)
         predicted, permutation = _left_out(regressor, X, measured)
         enough = nested and _rarer(superionic) >= NESTED_ROWS
+        inside = PacedNotes(note, "classifier, choice inside the folds")
         whole = nested and isinstance(regressor, BackwardEliminationForest)
         return cls(
             rows,
@@ -176,7 +189,7 @@ class _Run:
             regressor,
             predicted,
             permutation,
-            classifier.nested_leave_one_out(X, superionic) if enough else None,
+            classifier.nested_leave_one_out(X, superionic, inside.count) if enough else None,
             nested_elimination(regressor, X, measured) if whole else None,
         )
 
@@ -218,7 +231,7 @@ def _notes(
     if not nested:
         notes.append(
             "the classifier's accuracy is that of the best of many subsets, chosen on all rows: "
-            "optimistic; train with nested=True for what a new compound may expect"
+            f"optimistic. What a new compound may expect says {NESTED_HOW}"
         )
     elif _rarer(superionic) < NESTED_ROWS:
         notes.append(
@@ -228,9 +241,23 @@ def _notes(
     if elimination and not nested:
         notes.append(
             "the forest's scores are those of descriptors eliminated with all rows in sight: "
-            "optimistic, and so are its intervals; train with nested=True for honest ones"
+            f"optimistic, and so are its intervals. Honest ones come of {NESTED_HOW}"
         )
     return notes
+
+
+def _no_better(run: _Run) -> list[str]:
+    """A warning where the choice inside the folds leaves nothing of the classifier."""
+    if run.nested is None:
+        return []
+    hits = np.mean((run.nested[0] > 0.5) == run.superionic)
+    majority = max(run.superionic.mean(), 1.0 - run.superionic.mean())
+    if hits > majority:
+        return []
+    return [
+        f"with its descriptors chosen inside the folds the classifier is right for {hits:.0%}, no "
+        f"more than always naming the larger class ({majority:.0%}): use it to rank, not to decide"
+    ]
 
 
 def _fitted(run: _Run) -> FittedModels:
@@ -254,7 +281,7 @@ def _classifier_document(run: _Run) -> ClassifierDocument:
         intercept=float(model.intercept_[0]),
         raw_coefficients=dict(zip(names, model.raw_coef_[0].tolist(), strict=True)),
         raw_intercept=float(model.raw_intercept_[0]),
-        sizes=_sizes(model),
+        sizes=size_results(model),
         scores=classification_scores(target, model.loo_probabilities_, "outside the folds"),
         nested_scores=(
             classification_scores(target, nested[0], "inside the folds") if nested else None
@@ -267,7 +294,8 @@ def _classifier_document(run: _Run) -> ClassifierDocument:
     )
 
 
-def _sizes(model: BestSubsetClassifier) -> list[SizeResult]:
+def size_results(model: BestSubsetClassifier) -> list[SizeResult]:
+    """Best subset of every size of a fitted classifier that scores by accuracy."""
     table = model.cv_results_.rename(columns={"train_score": "train_accuracy"})
     records = table[list(SizeResult.model_fields)].to_dict("records")
     return [SizeResult.model_validate(record) for record in records]

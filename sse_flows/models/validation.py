@@ -7,6 +7,7 @@ choice without each row. Every score says which it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,12 @@ class LeaveOneOutResult:
 
 
 def leave_one_out(
-    estimator: Any, X: ArrayLike, y: ArrayLike, *, nested: bool = False
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    nested: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> LeaveOneOutResult:
     """Predict every row by a copy of the estimator that has not seen it.
 
@@ -52,6 +58,8 @@ def leave_one_out(
     nested
         Only of a `BestSubsetClassifier`: choose its columns anew without each row. Without
         it they are chosen once, on all rows. Any other estimator does all it does inside the folds.
+    progress
+        Of a nested run: called after each row with how many are done, and of how many.
 
     Raises
     ------
@@ -68,7 +76,7 @@ def leave_one_out(
         probabilities = cross_val_predict(fresh, X, y, cv=LeaveOneOut(), method="predict_proba")
         probabilities = probabilities[:, 1]
     elif nested:
-        probabilities, selected = estimator.nested_leave_one_out(X, y)
+        probabilities, selected = estimator.nested_leave_one_out(X, y, progress)
     else:
         probabilities = clone(estimator).set_params(rescore=False).fit(X, y).loo_probabilities_
         selection = "outside the folds"

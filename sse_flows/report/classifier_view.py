@@ -50,8 +50,8 @@ def classifier_view(models: TrainedModels) -> ModelView:
 
 def _left_out(models: TrainedModels) -> list[str]:
     """One line each of the descriptors and compounds that could not be used."""
-    dropped = [f"{definitions.label(name)} ({why})" for name, why in models.dropped.items()]
-    ignored = [f"{name} ({why})" for name, why in models.ignored.items()]
+    dropped = [f"{definitions.label(name)}: {why}" for name, why in models.dropped.items()]
+    ignored = [f"{name}: {why}" for name, why in models.ignored.items()]
     lines = [("Descriptors left out: ", dropped), ("Compounds left out: ", ignored)]
     return [head + "; ".join(items) for head, items in lines if items]
 

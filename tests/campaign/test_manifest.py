@@ -73,6 +73,7 @@ def test_an_unknown_field_suggests_the_right_one(tmp_path, extra, parts):
         ("phonons: 10", ["field phonons", "10"]),
         ("code: {name: vasp}", ["code.name", "'forcefield'", "'vasp'"]),
         ("models: {max_features: 2.5}", ["models.max_features", "integer", "2.5"]),
+        ("models: {max_features: 31}", ["models.max_features", "less than or equal to 30"]),
         ("models: {nested: perhaps}", ["models.nested", "boolean", "perhaps"]),
         ("relax: {steps: 1}", ["relax.steps", "greater than or equal to 2"]),
         ("train: {files: my_folder}", ["train.files", "valid list", "'my_folder'"]),

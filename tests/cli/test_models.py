@@ -66,6 +66,9 @@ def test_evaluate_shows_every_score_side_by_side(sse, table):
     assert "nested in 10 folds with 4 trees" in result.out
     assert cells["elimination", "R2"][0] == f"{document['elimination']['plain']['r2']:.3f}"
     assert "4 groups" in result.out
+    chosen = document["sizes"][0]
+    row = next(line for line in result.out.splitlines() if line.startswith("*")).split()
+    assert row[4:6] == [f"{chosen['log_loss']:.3f}", str(chosen["n_tied"])]
     assert "scrambled 3 times" in result.out
     assert document["path"][0]["n_features"] == 3
     assert "[elimination, 2 left" in result.err

@@ -120,7 +120,7 @@ def test_a_stopped_search_says_how_to_go_on_and_does(sse, table, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("sse_flows.cli.subsets._Told.__call__", interrupt)
+        patch.setattr("sse_flows.models.progress.PacedNotes.search", interrupt)
         stopped = sse("subsets", table, *options, "--checkpoint", "state.json")
         without = sse("subsets", table, *options)
     assert stopped.code == 130

@@ -25,6 +25,8 @@ def test_scores_are_those_of_the_parts(table: pd.DataFrame) -> None:
     assert (found.scrambled, found.elimination) == (None, None)
     assert found.data_hash == data_hash(training_rows(table)[0])
     assert told == list(found.seconds)
+    assert [one.n_features for one in found.sizes] == [1]
+    assert found.sizes[0].accuracy == found.classifier.plain.accuracy
     assert Evaluation.model_validate_json(found.model_dump_json()) == found
 
 

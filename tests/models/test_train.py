@@ -68,7 +68,20 @@ def test_compounds_without_conductivity_are_noted(table: pd.DataFrame) -> None:
         "c07": "no descriptor is known",
     }
     assert models.classifier.nested_scores is None
-    assert any("optimistic" in note for note in models.notes)
+    assert any("optimistic" in note and "--nested" in note for note in models.notes)
+
+
+def test_a_classifier_no_better_than_the_larger_class_is_said_to_be_so(
+    table: pd.DataFrame, models: TrainedModels
+) -> None:
+    order = np.random.default_rng(3).permutation(len(table))
+    noise = table.assign(conductivity=table["conductivity"].to_numpy()[order])
+    said = []
+    for one in (models, train(noise, max_features=1, n_estimators=3, nested=True)):
+        poor = one.classifier.nested_scores.accuracy <= one.classifier.majority_share
+        assert any("the larger class" in note for note in one.notes) == poor
+        said.append(poor)
+    assert said == [False, True]
 
 
 def test_nested_scores_need_three_of_each_class(table: pd.DataFrame) -> None:
