@@ -17,14 +17,13 @@ import skops.io
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from sse_flows.errors import SSEError, one_line
 from sse_flows.models.band_center import BandCenterModel
 from sse_flows.models.band_center_elements import ElementBandCenters
 from sse_flows.models.band_center_rows import ROW_LABELS
 from sse_flows.models.domain import ApplicabilityDomain
-from sse_flows.models.serialize import fingerprint
+from sse_flows.models.serialize import trusted_content
 from sse_flows.models.sparse_gp import SparseGaussianProcess
 
 DOCUMENT = "band_center.json"
@@ -132,23 +131,7 @@ def _load(folder: Any) -> tuple[BandCenterModel, BandCenterDocument]:
 
 
 def _from_bytes(data: bytes, expected_hash: str) -> BandCenterModel:
-    if fingerprint(data) != expected_hash:
-        raise SSEError(
-            "the fitted estimators are not those of their document",
-            mend="Keep the files of one model together, or train again",
-        )
-    try:
-        content = skops.io.loads(data, trusted=TRUSTED)
-    except UntrustedTypesFoundException as error:
-        raise SSEError(
-            f"refused to load estimators: {error}",
-            mend="Load only models written by this package; train again if in doubt",
-        ) from error
-    except Exception as error:  # a damaged zip fails in as many ways as it can be damaged
-        raise SSEError(
-            f"the fitted estimators cannot be read ({one_line(error)})",
-            mend="The file is damaged or was written by another version: train again",
-        ) from error
+    content: Any = trusted_content(data, TRUSTED, expected_hash)
     if not _is_sound(content):
         raise SSEError(
             "the file holds no sound model of the band centre",

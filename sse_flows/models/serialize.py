@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree._tree import Tree
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, one_line
 from sse_flows.models.best_subset import BestSubsetClassifier
 from sse_flows.models.domain import ApplicabilityDomain
 from sse_flows.models.elimination import BackwardEliminationForest
@@ -72,6 +72,30 @@ def from_bytes(data: bytes, *, expected_hash: str | None = None) -> FittedModels
     SSEError
         If the bytes are damaged, are of another model or hold a type that is not trusted.
     """
+    fitted = _checked(trusted_content(data, TRUSTED, expected_hash))
+    _check_coefficients(fitted.classifier)
+    _check_steps(fitted)
+    _check_trees(fitted.regressor)
+    return fitted
+
+
+def trusted_content(data: bytes, trusted: list[str], expected_hash: str | None = None) -> object:
+    """What a file of skops holds, if it is whole and of trusted types only.
+
+    Parameters
+    ----------
+    data
+        The file.
+    trusted
+        Names of types beside those that skops trusts by itself.
+    expected_hash
+        SHA-256 that the bytes must have, if it is known.
+
+    Raises
+    ------
+    SSEError
+        If the bytes are damaged, are of another model or hold a type that is not trusted.
+    """
     if expected_hash is not None and fingerprint(data) != expected_hash:
         raise SSEError(
             f"the fitted estimators (SHA-256 {fingerprint(data)[:12]}...) are not those of their "
@@ -79,7 +103,7 @@ def from_bytes(data: bytes, *, expected_hash: str | None = None) -> FittedModels
             mend="Keep the files of one model together, or train again",
         )
     try:
-        content = skops.io.loads(data, trusted=TRUSTED)
+        return skops.io.loads(data, trusted=trusted)
     except UntrustedTypesFoundException as error:
         raise SSEError(
             f"refused to load estimators: {error}",
@@ -87,14 +111,9 @@ def from_bytes(data: bytes, *, expected_hash: str | None = None) -> FittedModels
         ) from error
     except Exception as error:  # a damaged zip fails in as many ways as it can be damaged
         raise SSEError(
-            f"the fitted estimators cannot be read ({type(error).__name__}: {error})",
+            f"the fitted estimators cannot be read ({one_line(error)})",
             mend="The file is damaged or was written by another version: train again",
         ) from error
-    fitted = _checked(content)
-    _check_coefficients(fitted.classifier)
-    _check_steps(fitted)
-    _check_trees(fitted.regressor)
-    return fitted
 
 
 def fingerprint(data: bytes) -> str:
