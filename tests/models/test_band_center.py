@@ -24,6 +24,7 @@ from sse_flows.models.band_center_train import (
     scores_of,
     train_band_center,
 )
+from sse_flows.models.serialize import fingerprint
 from sse_flows.models.sparse_gp import SparseGaussianProcess
 
 CATIONS = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Ag", "Cu", "Tl")
@@ -199,7 +200,7 @@ def test_forged_trees_are_refused(trained, field):
     nodes[field][inner] = 0 if field == "left" else 10_000
     data = band_center_file.estimator_bytes(forged)
     with pytest.raises(SSEError, match="no sound model"):
-        band_center_file._from_bytes(data, band_center_file.fingerprint(data))
+        band_center_file._from_bytes(data, fingerprint(data))
 
 
 def test_other_types_are_refused():
@@ -209,7 +210,7 @@ def test_other_types_are_refused():
 
     data = skops.io.dumps({"estimator": CorrelationFilter()})
     with pytest.raises(SSEError, match="refused"):
-        band_center_file._from_bytes(data, band_center_file.fingerprint(data))
+        band_center_file._from_bytes(data, fingerprint(data))
 
 
 def test_the_model_of_the_package_knows_li2s_from_diamond():
