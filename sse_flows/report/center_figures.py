@@ -116,10 +116,10 @@ def _cell(one: ElementCenter, depth: float) -> str:
             width=_CELL - 2,
             height=_CELL - 2,
             rx=3,
-            fill_opacity=f"{0.08 + 0.72 * depth:.2f}",
+            fill_opacity=f"{0.05 + 0.5 * depth:.2f}",
         ),
         svg.text(left + _CELL / 2 - 1, top + 15, one.element, cls="symbol mid"),
-        svg.text(left + _CELL / 2 - 1, top + 29, f"{one.center:.0f}", cls="tick mid"),
+        svg.text(left + _CELL / 2 - 1, top + 29, f"{one.center:.0f}", cls="value mid"),
     )
 
 

@@ -32,6 +32,7 @@ _STYLE = """
 .cell { fill: var(--surface); stroke: var(--line); }
 .heat { fill: var(--accent); }
 .symbol { font-size: 13px; font-weight: 620; fill: var(--ink); }
+.value { font-size: 11px; fill: var(--ink); }
 """
 
 
@@ -103,9 +104,10 @@ def write_center_page(found: CenterScreening, path: str | Path) -> Path:
 
 
 def _groups(found: CenterScreening) -> list[dict[str, Any]]:
-    """The best of every kind of anions, the largest group first."""
+    """The best of every kind of anions, the largest group first and alloys last."""
+    largest = list(found.summary.kept.items())[:GROUPS]
     groups = []
-    for anions, count in list(found.summary.kept.items())[:GROUPS]:
+    for anions, count in sorted(largest, key=lambda group: group[0] == "none"):
         rows = found.table[found.table["anions"] == anions].head(TOP)
         groups.append(
             {
