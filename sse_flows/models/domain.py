@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -73,8 +73,10 @@ class ApplicabilityDomain(BaseEstimator):
             self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
         )
         scaled = self.scaling_.transform(values)
-        _, nearest = pairwise_distances_argmin_min(scaled, self.training_)  # without all distances
-        return nearest / np.sqrt(scaled.shape[1])
+        nearest = pairwise_distances_argmin(scaled, self.training_)  # without all distances
+        # its distances come from products, too coarse to tell a training compound from its twin
+        apart = scaled - self.training_[nearest]
+        return np.linalg.norm(apart, axis=1) / np.sqrt(scaled.shape[1])
 
     def contains(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Whether each compound lies within the domain, shape (n_rows,)."""

@@ -9,6 +9,7 @@ the one that was chosen speaks for both.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -179,7 +180,9 @@ def shapley_values(regressor: Forest, values: pd.DataFrame) -> tuple[Floats, flo
     Shape (n_rows, n_used) in the order of `forest_columns`, and the mean prediction over the
     bootstrap samples; both log10(S/cm). A row sums with the mean to the prediction.
     """
-    import shap
+    with warnings.catch_warnings():  # its progress bars, which are not used, ask for ipywidgets
+        warnings.simplefilter("ignore")
+        import shap
 
     imputer, forest = (step for _, step in regressor.pipeline_.steps)
     filled = imputer.transform(values[forest_columns(regressor, values)].to_numpy(dtype=float))
