@@ -87,9 +87,7 @@ class ApplicabilityDomain(BaseEstimator):
         # half the squared distance, less what is the same for all training compounds
         right = np.vstack([-self.training_.T, 0.5 * (self.training_**2).sum(axis=1)])
         left = np.column_stack([scaled, np.ones(len(scaled))])
-        found = [
-            np.argmin(left[k : k + _NEAR] @ right, axis=1) for k in range(0, len(left), _NEAR)
-        ]
+        found = [np.argmin(left[k : k + _NEAR] @ right, axis=1) for k in range(0, len(left), _NEAR)]
         return np.concatenate(found)
 
     def _distances(self, scaled: Floats) -> Floats:
