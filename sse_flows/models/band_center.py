@@ -220,7 +220,7 @@ class BandCenterModel:
         half = conformal_quantile(self.scores_, level) * self._difficulty(difficulty)
         far = np.zeros(len(rows.ids))
         if len(far):
-            np.maximum.at(far, rows.owners, self._distances(rows))
+            np.maximum.at(far, rows.owners, self.domain_.distance(rows.features[:, 1:N_ELEMENT]))
         columns = {
             "band_center": centers,
             "lower": centers * np.exp(-half),
@@ -229,11 +229,6 @@ class BandCenterModel:
             "inside_domain": far <= self.domain_.threshold_,
         }
         return pd.DataFrame(columns, index=pd.Index(rows.ids, name="id"))
-
-    def _distances(self, rows: ElementRows, block: int = 5000) -> Floats:
-        values = rows.features[:, 1:N_ELEMENT]
-        parts = [self.domain_.distance(values[k : k + block]) for k in range(0, len(values), block)]
-        return np.concatenate(parts)
 
     def _difficulty(self, disagreement: Floats) -> Floats:
         return np.hypot(disagreement, self.floor_)

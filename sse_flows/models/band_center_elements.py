@@ -13,9 +13,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sse_flows.models.band_center_rows import N_ELEMENT, ElementRows
 from sse_flows.models.columns import Floats
+from sse_flows.models.flat_trees import FlatTrees
 from sse_flows.models.site_environments import ELEMENT_LABELS
 from sse_flows.models.sparse_gp import SparseGaussianProcess
 
+_DECIMALS = 6
 FREQUENCY = ELEMENT_LABELS.index("mean log frequency bond valence")
 
 
@@ -75,12 +77,19 @@ class ElementBandCenters(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "trees_")
         values = validate_data(self, X, reset=False, dtype=np.float64)
         process = self.process_.predict(values[:, 1:N_ELEMENT])
-        return np.array([self.trees_.predict(_rounded(values)), process])
+        return np.array([_trees(self.trees_, values), process])
 
 
 def _rounded(values: Floats) -> Floats:
     """Without the last digits, which depend on the cell: a threshold may lie between them."""
-    return np.round(values, 6)
+    return np.round(values, _DECIMALS)
+
+
+def _trees(trees: Any, values: Floats) -> Floats:
+    """Prediction of the trees from values not rounded yet."""
+    if isinstance(trees, HistGradientBoostingRegressor):
+        return FlatTrees.of(trees).predict(values, _DECIMALS)
+    return np.asarray(trees.predict(_rounded(values)), dtype=np.float64)
 
 
 def split_totals(

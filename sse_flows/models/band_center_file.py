@@ -167,7 +167,10 @@ def _is_sound(content: Any) -> bool:
 
 
 def _is_tree(tree: TreePredictor, n_features: int) -> bool:
-    """Children come after their parent and within the array, features within the columns."""
+    """Children come after their parent and within the array, features within the columns.
+
+    Depths, by which a walk down the tree knows when to end, are one more than the parent's.
+    """
     nodes = tree.nodes
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
     if len(nodes) == 0 or np.any(nodes["is_categorical"][inner]):
@@ -177,5 +180,7 @@ def _is_tree(tree: TreePredictor, n_features: int) -> bool:
     return bool(
         np.all(children > inner)
         and np.all(children < len(nodes))
+        and nodes["depth"][0] == 0
+        and np.all(nodes["depth"][children] == nodes["depth"][inner] + 1)
         and np.all((feature >= 0) & (feature < n_features))
     )

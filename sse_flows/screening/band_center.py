@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from sse_flows.descriptors.crystal.tessellation import Tessellation
 
     FloatArray = NDArray[np.float64]
-
-_BLOCK = 128
-"""Crystals predicted at a time."""
 
 
 def load_centers(folder: str | Path | None = None, level: float = LEVEL) -> BandCenters:
@@ -91,17 +87,9 @@ class BandCenters:
         return self._centers(np.hstack([elements, crystals[owners]]), owners, len(numbers))
 
     def _centers(self, features: FloatArray, owners: NDArray[np.intp], count: int) -> Centers:
-        """Predictions from rows, in blocks whose arrays stay within the cache of a core."""
-        import pandas as pd
-
-        edges = np.searchsorted(owners, np.append(np.arange(0, count, _BLOCK), count))
-        tables = []
-        for block, (first, last) in enumerate(pairwise(edges.tolist())):
-            size = min(_BLOCK, count - block * _BLOCK)
-            names = [str(number) for number in range(size)]
-            rows = ElementRows(names, features[first:last], owners[first:last] - block * _BLOCK)
-            tables.append(self.model.table_of_rows(rows, level=self.level))
-        table = pd.concat(tables)
+        """Predictions from rows."""
+        rows = ElementRows([str(number) for number in range(count)], features, owners)
+        table = self.model.table_of_rows(rows, level=self.level)
         return Centers(
             table["band_center"].to_numpy(),
             table["lower"].to_numpy(),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sse_flows.descriptors.crystal.decoration import distinct_columns
 from sse_flows.descriptors.crystal.elements import property_column
 from sse_flows.descriptors.crystal.tessellation import Tessellation
 from sse_flows.models.site_environments import (
@@ -70,8 +71,7 @@ def site_kinds(tessellation: Tessellation, numbers: IntArray) -> IntArray:
     Sites of a kind carry the same element in every decoration, and their faces the same kinds of
     neighbours at the same distances with the same areas.
     """
-    _, kinds = np.unique(numbers, axis=1, return_inverse=True)
-    kinds = kinds.ravel()
+    _, kinds = distinct_columns(numbers)
     shape = np.round(np.column_stack([tessellation.distances, tessellation.areas]), _DECIMALS)
     _, faces = np.unique(shape, axis=0, return_inverse=True)
     while True:

@@ -22,8 +22,8 @@ from sse_flows.structures.substitution import Children, Substitution
 
 LINES = 256
 """Crystals in a batch of lines or files."""
-CHILDREN = 8192
-"""Children of a prototype in a batch."""
+CHILDREN = 2048
+"""Children of a prototype in a batch; a table of the rows of more is allotted anew every time."""
 
 _LINE_FILES = (".jsonl", ".jsonl.gz")
 

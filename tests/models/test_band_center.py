@@ -190,7 +190,7 @@ def test_damaged_or_foreign_files_are_refused(trained, tmp_path):
         load_band_center(folder)
 
 
-@pytest.mark.parametrize("field", ["left", "feature_idx"])
+@pytest.mark.parametrize("field", ["left", "feature_idx", "depth"])
 def test_forged_trees_are_refused(trained, field):
     import copy
 

@@ -34,3 +34,11 @@ def test_missing_values_sit_at_the_median() -> None:
     domain = ApplicabilityDomain().fit(X)
     filled = np.array([[np.median(X[:, 0]), 0.3]])
     np.testing.assert_allclose(domain.distance([[np.nan, 0.3]]), domain.distance(filled))
+
+
+def test_distance_is_that_of_the_nearest_of_all_training_rows() -> None:
+    rng = np.random.default_rng(1)
+    X, new = rng.normal(size=(90, 4)), rng.normal(size=(150, 4))
+    domain = ApplicabilityDomain().fit(X)
+    apart = (new[:, None] - X) / X.std(axis=0)
+    np.testing.assert_allclose(domain.distance(new), np.sqrt((apart**2).mean(axis=2)).min(axis=1))

@@ -68,3 +68,12 @@ def test_a_constant_column_does_no_harm(waves):
     X, y = waves
     wide = np.column_stack([X, np.full(len(X), 7.0)])
     assert np.isfinite(SparseGaussianProcess(50, 50, 5).fit(wide, y).predict(wide)).all()
+
+
+def test_prediction_is_the_kernel_times_the_weights(waves):
+    X, y = waves
+    model = SparseGaussianProcess(100, 100, 10).fit(X, y)
+    kernel = _Kernel.of(model.log_parameters_)
+    rows = model._scaled(X)  # more rows than are predicted at a time
+    expected = kernel(rows, model.landmarks_.astype(float)) @ model.dual_coef_ + model.intercept_
+    np.testing.assert_allclose(model.predict(X), expected, atol=1e-9)

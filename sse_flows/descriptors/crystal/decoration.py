@@ -75,8 +75,18 @@ def find_slots(numbers: IntArray) -> Slots:
         slot = np.zeros(MAX_NUMBER + 1, np.int64)
         slot[kinds] = np.arange(len(kinds))
         return Slots(slot[batch[0]], kinds[None], present[kinds])
-    kinds, of_site = np.unique(batch, axis=1, return_inverse=True)
-    return Slots(of_site.ravel(), np.ascontiguousarray(kinds), np.bincount(of_site.ravel()))
+    kinds, of_site = distinct_columns(batch)
+    return Slots(of_site, kinds, np.bincount(of_site))
+
+
+def distinct_columns(batch: IntArray) -> tuple[IntArray, IntArray]:
+    """``np.unique(batch, axis=1, return_inverse=True)``, fast for many rows and few kinds."""
+    columns = np.ascontiguousarray(batch.T)
+    places: dict[bytes, int] = {}
+    seen = np.array([places.setdefault(column.tobytes(), len(places)) for column in columns])
+    _, first = np.unique(seen, return_index=True)
+    kinds, order = np.unique(columns[first].T, axis=1, return_inverse=True)
+    return np.ascontiguousarray(kinds), order.ravel()[seen]
 
 
 def structure_features(

@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sse_flows.descriptors.crystal.arrays import read_crystal
-from sse_flows.descriptors.crystal.decoration import find_slots, structure_features
+from sse_flows.descriptors.crystal.decoration import (
+    distinct_columns,
+    find_slots,
+    structure_features,
+)
 from sse_flows.descriptors.crystal.labels import STRUCTURE_LABELS, WARD_LABELS
 from sse_flows.descriptors.crystal.tessellation import tessellate
 from sse_flows.descriptors.crystal.ward import decorate
@@ -103,3 +107,14 @@ def test_what_does_not_fit_is_refused(symmetric, numbers):
 
 def test_there_are_128_and_273():
     assert (len(STRUCTURE_LABELS), len(WARD_LABELS), len(set(WARD_LABELS))) == (128, 273, 273)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS)
+def test_distinct_columns_are_those_of_numpy(seed):
+    rng = np.random.default_rng(seed)
+    batch = rng.integers(1, 4, size=(3, 5))[:, rng.integers(0, 5, size=12)]
+    kinds, of_column = distinct_columns(batch)
+    expected, places = np.unique(batch, axis=1, return_inverse=True)
+    assert (kinds == expected).all()
+    assert (of_column == places.ravel()).all()
