@@ -54,3 +54,20 @@ def test_the_coefficients_are_good_first_guesses(instructions, make_problem):
         columns = problem.standardised.columns[:, : problem.n_rows]
         eta = start[0] + start[1 : len(subset) + 1] @ columns[[c + 1 for c in subset]]
         np.testing.assert_allclose(eta, fit_margins(problem, subset), atol=2e-3)
+
+
+@pytest.mark.parametrize("instructions", _widths())
+@pytest.mark.parametrize("kind", ["plain", "correlated", "unbalanced", "tall"])
+def test_the_certified_screen_leaves_little_to_double_precision(kind, instructions, make_problem):
+    problem = make_problem(kind, n=40, columns=10)
+    data, lattice = problem.standardised, Lattice(10, 10)
+    screen = compiled.Screen(data, 10, instructions)
+    rule = np.ones((3, 11))
+    rule[2] = 1e6
+    masks, starts = screen.run([], lattice.n_cores, rule, floor=0.0, log_loss=False)
+    counts, _ = assess_masks(data, masks, rule, starts=starts)
+    errors = counts.sum(axis=1)
+    rule[2] = errors.min() + 1e-6
+    kept, _ = screen.run([], lattice.n_cores, rule, floor=0.0, log_loss=False)
+    assert np.isin(masks[errors == errors.min()], kept).all()
+    assert len(kept) <= (errors == errors.min()).sum() + 0.01 * len(masks)

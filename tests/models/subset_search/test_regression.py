@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sse_flows.errors import SSEError
 from sse_flows.models.subset_search import SubsetProblem, fit_margins, leave_one_out_margins
-from sse_flows.models.subset_search.margins import shift_limits
+from sse_flows.models.subset_search.margins import _fitted, shift_limits
+from sse_flows.models.subset_search.regression import Workspace
 
 
 def _reference(problem: SubsetProblem, subset: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -91,3 +93,49 @@ def test_the_bounds_are_tight_for_small_shifts(make_problem):
     shift, low, high = shift_limits(problem, (0, 1))
     np.testing.assert_allclose(low, shift, rtol=0.05)
     np.testing.assert_allclose(high, shift, rtol=0.05)
+
+
+def _distance_bound(
+    work: Workspace, d: int, row: int, coef: np.ndarray
+) -> tuple[float, float, np.ndarray]:
+    """Margin of the row at `coef`, T3's bound of its change, and a chord step."""
+    rows = work.columns[:d].T[np.arange(len(work.sign)) != row]
+    sign = np.delete(work.sign, row)
+    a, penalty = work.columns[:d, row], work.penalty[:d]
+    curvature = expit(rows @ work.coef[:d]) * expit(-rows @ work.coef[:d])
+    rest = np.linalg.inv((rows.T * curvature) @ rows + np.diag(penalty))  # G^-1
+    gradient = penalty * coef - rows.T @ (sign * expit(-sign * (rows @ coef)))
+    moved = np.abs(rows @ (coef - work.coef[:d])).max()
+    own = work.miss[row] * (1 - work.miss[row]) * work.leverage[row]
+    # the norm of G^-1 is what the proof needs; that of H^-1 / (1 - own) is above it
+    reach = np.exp(moved) * np.sqrt(work.leverage.max() / (1 - own) * (gradient @ rest @ gradient))
+    share = np.sqrt(work.leverage[row] / work.leverage.max())
+    bound = -share * np.log1p(-reach) if reach < 1 else np.inf
+    return work.sign[row] * (a @ coef), bound, rest @ gradient
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(6, 50),
+    columns=st.integers(1, 8),
+    log_penalty=st.floats(-2, 4),
+    error=st.sampled_from([0.0, 0.03, 0.3]),
+)
+def test_the_exact_margin_lies_within_reach_of_any_point(seed, n, columns, log_penalty, error):
+    random = np.random.default_rng(seed)
+    design = random.normal(size=(n, columns))
+    target = design[:, 0] + random.normal(size=n) > 0
+    target[:2], target[2:4] = True, False
+    problem = SubsetProblem(design, target, np.full(columns, 10.0**log_penalty))
+    work, d, _ = _fitted(problem, range(columns))
+    work = work._replace(
+        **{name: getattr(work, name)[..., :n] for name in ("columns", "sign", "miss", "leverage")}
+    )
+    row = int(random.integers(n))
+    exact = work.sign[row] * leave_one_out_margins(problem, range(columns))[row]
+    coef = work.coef[:d] + error * random.normal(size=d)
+    for _ in range(4):
+        margin, bound, step = _distance_bound(work, d, row, coef)
+        assert abs(margin - exact) <= bound + 1e-6 * (1 + abs(exact))
+        coef = coef - step
