@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sse_flows.cli.options import Conductivities, MobileIon, Output, Properties, tell
+from sse_flows.cli.options import (
+    Conductivities,
+    Elimination,
+    MaxFeatures,
+    MobileIon,
+    Nested,
+    Output,
+    Properties,
+    Threshold,
+    tell,
+)
 from sse_flows.models.defaults import MAX_FEATURES
 
 if TYPE_CHECKING:
@@ -21,11 +31,6 @@ Table = Annotated[
         show_default=False,
     ),
 ]
-MaxFeatures = Annotated[
-    int,
-    typer.Option("--max-features", min=1, help="Largest subset of descriptors; 30: all subsets."),
-]
-Threshold = Annotated[float, typer.Option(help="Superionic above, S/cm.")]
 
 
 def evaluate(
@@ -43,10 +48,8 @@ def evaluate(
         int, typer.Option(min=0, help="Permutations of the labels to search as well.")
     ] = 0,
     max_features: MaxFeatures = MAX_FEATURES,
-    elimination: Annotated[
-        bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
-    ] = False,
-    nested: Annotated[bool, typer.Option(help="Choose descriptors inside the folds too.")] = True,
+    elimination: Elimination = False,
+    nested: Nested = True,
     trees: Annotated[int, typer.Option(min=1, help="Trees of each forest.")] = 100,
     threshold: Threshold = 1e-4,
     level: Annotated[float, typer.Option(help="Of conformal intervals and sets.")] = 0.9,
@@ -88,11 +91,9 @@ def train(
     mobile_ion: MobileIon = "Li",
     threshold: Threshold = 1e-4,
     max_features: MaxFeatures = MAX_FEATURES,
-    nested: Annotated[bool, typer.Option(help="Choose descriptors inside the folds too.")] = True,
+    nested: Nested = True,
     trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 200,
-    elimination: Annotated[
-        bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
-    ] = False,
+    elimination: Elimination = False,
 ) -> None:
     """Train both models on a table and save them."""
     from sse_flows.errors import SSEError

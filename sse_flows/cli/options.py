@@ -36,6 +36,15 @@ Conductivities = Annotated[
         show_default=False,
     ),
 ]
+MaxFeatures = Annotated[
+    int,
+    typer.Option("--max-features", min=1, help="Largest subset of descriptors; 30: all subsets."),
+]
+Threshold = Annotated[float, typer.Option(help="Superionic above, S/cm.")]
+Nested = Annotated[bool, typer.Option(help="Choose descriptors inside the folds too.")]
+Elimination = Annotated[
+    bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
+]
 
 
 def tell(text: str) -> None:

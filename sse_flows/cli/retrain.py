@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sse_flows.campaign.places import IMPORTED
-from sse_flows.cli.models import MaxFeatures
-from sse_flows.cli.options import Conductivities, MobileIon, Properties
+from sse_flows.cli.options import (
+    Conductivities,
+    Elimination,
+    MaxFeatures,
+    MobileIon,
+    Nested,
+    Properties,
+    Threshold,
+)
 from sse_flows.cli.screen import Anions, Gap, Hull, Unknown, filter_fields
 from sse_flows.models.defaults import MAX_FEATURES
 
@@ -35,13 +42,11 @@ def retrain(
     table: Annotated[
         str | None, typer.Option(help="Train on this CSV file, or builtin, as well.")
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Superionic above, S/cm.")] = 1e-4,
+    threshold: Threshold = 1e-4,
     max_features: MaxFeatures = MAX_FEATURES,
-    nested: Annotated[bool, typer.Option(help="Choose descriptors inside the folds too.")] = True,
+    nested: Nested = True,
     trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 200,
-    elimination: Annotated[
-        bool, typer.Option("--elimination", help="Eliminate descriptors of the forest: minutes.")
-    ] = False,
+    elimination: Elimination = False,
     min_band_gap: Gap = 1.0,
     max_energy_above_hull: Hull = 1e-6,
     anions: Anions = "O,S",
