@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import multiprocessing
 import os
 import shutil
-import threading
 import time
 import traceback
 import warnings
@@ -18,12 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import SSEError, one_line
+from sse_flows.processes import THREAD_VARIABLES, end_with, fresh_processes
 
 if TYPE_CHECKING:
     from jobflow import JobStore
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""One thread a worker: the campaign is parallel over jobs, and threads within slow both down."""
 
 _store: Any = None
 
@@ -62,7 +58,7 @@ def prepare_worker(store: str, parent: int) -> None:
         os.environ[variable] = "1"
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     from monty.json import MontyDecoder
 
     _store = json.loads(store, cls=MontyDecoder)
@@ -73,26 +69,13 @@ def worker_pool(store: JobStore, processes: int) -> ProcessPoolExecutor:
     """Fresh worker processes, each connected to the store and with one thread."""
     from monty.json import MontyEncoder
 
-    for variable in THREAD_VARIABLES:  # before NumPy and torch are imported in the workers
-        os.environ.setdefault(variable, "1")
-    return ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=prepare_worker,
-        initargs=(json.dumps(store, cls=MontyEncoder), os.getpid()),
-    )
+    text = json.dumps(store, cls=MontyEncoder)
+    return fresh_processes(processes, prepare_worker, text, os.getpid())
 
 
 def worker_store() -> Any:
     """The store that this worker process is connected to."""
     return _store
-
-
-def _end_with(parent: int) -> None:
-    # a worker whose parent was killed would go on computing what nobody waits for
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
 
 
 def run_job(text: str, folder: str) -> Outcome:

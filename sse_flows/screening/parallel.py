@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import threading
-import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from sse_flows.errors import SSEError
+from sse_flows.processes import end_with, fresh_processes
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -20,7 +18,6 @@ S = TypeVar("S")
 
 _WAITING = 2
 """Batches handed out for each process, with the one it works on: the others are not read yet."""
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CRASHED = SSEError("a worker process died, perhaps for want of memory", mend="Use fewer processes")
 
 
@@ -70,7 +67,7 @@ def _until_broken(
     function: Callable[[B, S], R], numbered: Iterator[tuple[int, B]], shared: S, processes: int
 ) -> Generator[tuple[int, B, R | SSEError], None, list[tuple[int, B]]]:
     """Yield what is done; returns the batches that were under way when a process died."""
-    pool = _pool(shared, processes)
+    pool = fresh_processes(processes, _prepare, os.getpid(), shared)
     running: dict[Future[R], tuple[int, B]] = {}
     lost: list[tuple[int, B]] = []
     try:
@@ -100,26 +97,9 @@ def _call(function: Callable[[B, S], R], batch: B) -> R:
     return function(batch, _shared)
 
 
-def _pool(shared: Any, processes: int) -> ProcessPoolExecutor:
-    for variable in _THREADS:  # before NumPy is imported in the workers
-        os.environ.setdefault(variable, "1")
-    return ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare,
-        initargs=(os.getpid(), shared),
-    )
-
-
 def _prepare(parent: int, shared: Any) -> None:
-    """Be quiet, and end with the parent: nobody waits for what a worker would go on computing."""
+    """Be quiet, and end with the parent."""
     global _shared  # noqa: PLW0603 - one for each process
     _shared = shared
     warnings.filterwarnings("ignore")
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+    end_with(parent)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ import numpy as np
 from sse_flows.descriptors.crystal.arrays import CrystalArrays, FloatArray, IntArray, read_crystal
 from sse_flows.descriptors.crystal.tessellation import Tessellation, tessellate
 from sse_flows.errors import SSEError, one_line
+from sse_flows.processes import end_with, fresh_processes
 
 BATCH = 64
 """Crystals sent to a worker process at a time."""
@@ -88,9 +88,7 @@ def _computed(
             yield batch, compute([crystals[k] for k in batch])
         return
     compute([crystals[0]])  # compiles, if need be, once and not in every worker
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=_prepare_worker
-    )
+    pool = fresh_processes(processes, _prepare_worker, os.getpid())
     try:
         jobs = {
             # arrays travel to the workers: a Structure takes longer to send than its features
@@ -107,11 +105,12 @@ def _computed(
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare_worker() -> None:
-    """One thread a process: threads of many processes would hold each other up."""
+def _prepare_worker(parent: int) -> None:
+    """One thread a process, whatever the environment says; and end with the parent."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    end_with(parent)
 
 
 def _as_arrays(crystal: Any) -> CrystalArrays | SSEError:
