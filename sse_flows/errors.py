@@ -32,6 +32,10 @@ class SSEError(Exception):
         return _rebuild, (type(self), self.message, self.compound, self.mend)
 
 
+class OutOfTimeError(SSEError):
+    """A calculation stopped in good order before its batch job ended; run again, it goes on."""
+
+
 def one_line(error: Exception, limit: int = 300) -> str:
     """Kind and message of a foreign error on one line of at most `limit` characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:limit]

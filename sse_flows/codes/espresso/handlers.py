@@ -25,7 +25,7 @@ from sse_flows.codes.espresso.inputs import (
     read_input,
 )
 from sse_flows.codes.espresso.outputs import xml_path
-from sse_flows.codes.espresso.walltime import MARGIN, seconds_left
+from sse_flows.codes.walltime import MARGIN, seconds_left
 
 Changes = Mapping[str, Mapping[str, Any]]
 

@@ -29,7 +29,7 @@ from sse_flows.codes.espresso.inputs import (
     read_input,
 )
 from sse_flows.codes.espresso.outputs import xml_path
-from sse_flows.codes.espresso.walltime import seconds_for_calculation
+from sse_flows.codes.walltime import seconds_for_calculation
 from sse_flows.errors import SSEError
 
 COMMAND_VARIABLE = "SSE_ESPRESSO_COMMAND"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sse_flows.codes.espresso.walltime import (
+from sse_flows.codes.walltime import (
     MARGIN,
     parse_time_left,
     seconds_for_calculation,

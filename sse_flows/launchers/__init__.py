@@ -1,0 +1,1 @@
+"""Campaigns on a cluster: FireWorks jobs, Slurm queues, and what to do when something breaks."""
