@@ -17,6 +17,7 @@ from sse_flows.cli import (
     models,
     retrain,
     screen,
+    submit,
     subsets,
     substitute,
 )
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("init")(init.init)
 app.command("run")(campaign.run)
+app.command("submit")(submit.submit)
 app.command("status")(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
