@@ -24,10 +24,9 @@ from sse_flows.testing.mongo_wire import MAX_MESSAGE, Document
 
 MAX_DOCUMENT = 16 * 1024 * 1024
 _FIRST_BATCH = 101
-_UPDATE_OPERATORS = frozenset(
-    "$set $unset $inc $push $pull $pullAll $addToSet $pop $rename $min $max $setOnInsert"
-    " $currentDate".split()
-)
+_FIELDS = ("$set", "$unset", "$inc", "$min", "$max", "$rename", "$setOnInsert", "$currentDate")
+_ARRAYS = ("$push", "$pull", "$pullAll", "$addToSet", "$pop")
+_UPDATE_OPERATORS = frozenset(_FIELDS + _ARRAYS)
 _NOT_HERE = frozenset({"$mul", "$bit"})
 _INDEX_OPTIONS = ("name", "unique", "sparse", "partialFilterExpression")
 _DUPLICATE = 11000
@@ -121,8 +120,7 @@ class Commands:
 
     def _table(self) -> dict[str, Callable[[Document], Document]]:
         """Commands by name in lower case: a few have been spelt in two ways."""
-        nothing = dict.fromkeys(("ping", "endsessions", "killsessions"), lambda _: {})
-        return nothing | {
+        return {
             name.removeprefix("do_").lower(): getattr(self, name)
             for name in dir(self)
             if name.startswith("do_")
@@ -157,6 +155,12 @@ class Commands:
         }
 
     do_ismaster = do_hello
+
+    def do_ping(self, command: Document) -> Document:
+        """Still there; sessions need no end, for nothing is kept of them."""
+        return {}
+
+    do_endsessions = do_killsessions = do_ping
 
     def do_buildinfo(self, command: Document) -> Document:
         """Version that pymongo and FireWorks look at."""
@@ -271,7 +275,9 @@ class Commands:
         """Count documents."""
         _refuse(command, "collation", "hint")
         bounds = {key: command[key] for key in ("skip", "limit") if command.get(key)}
-        return {"n": self._collection(command).count_documents(command.get("query") or {}, **bounds)}
+        return {
+            "n": self._collection(command).count_documents(command.get("query") or {}, **bounds)
+        }
 
     def do_distinct(self, command: Document) -> Document:
         """Distinct values of a field."""

@@ -1,4 +1,4 @@
-"""The part of MongoDB's wire protocol that pymongo speaks: OP_MSG, and OP_QUERY for the first hello.
+"""The part of MongoDB's wire protocol that pymongo speaks: OP_MSG, and OP_QUERY to say hello.
 
 Layout after the MongoDB manual, "Wire Protocol": little-endian headers of four 32-bit integers
 (length, request, response to, code), then BSON.
