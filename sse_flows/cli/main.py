@@ -19,6 +19,7 @@ from sse_flows.cli import (
     screen,
     subsets,
     substitute,
+    worker,
 )
 from sse_flows.errors import SSEError, one_line
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("check")(check.check)
-app.command("init")(init.init)
+app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
 app.command("status")(campaign.status)
 app.command("results")(campaign.results)
@@ -47,6 +48,7 @@ app.command(
 app.command("substitute")(substitute.substitute)
 app.command("retrain")(retrain.retrain)
 app.command("versions")(retrain.versions)
+app.add_typer(worker.app, name="worker")
 app.add_typer(subsets.app, name="subsets")
 app.add_typer(band_center.app, name="band-center")
 
