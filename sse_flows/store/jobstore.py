@@ -4,41 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-from jobflow import JobStore
 from maggma.stores import MemoryStore
 
 from sse_flows.errors import SSEError
+from sse_flows.store.durable import BLOB_STORE, DurableJobStore
+from sse_flows.store.patience import patient
 from sse_flows.store.sqlite import SqliteStore
 
 STORE_FILE = "store.sqlite"
 """Name of the embedded store within a campaign's results folder."""
-
-BLOB_STORE = "data"
-"""Additional store of the large arrays; atomate2's jobs use the same name."""
-
-
-class DurableJobStore(JobStore):
-    """A JobStore that writes large arrays before the documents that point to them.
-
-    jobflow writes the document first: a job killed between the two writes looks finished, yet its
-    arrays are missing for ever. In this order the worst a kill leaves is an orphaned array.
-    """
-
-    def update(self, docs: Any, key: Any = None, save: Any = None) -> None:
-        """Write arrays, then documents; arguments as in :meth:`jobflow.JobStore.update`."""
-        docs_store, held = self.docs_store, []
-        self.docs_store = SimpleNamespace(  # type: ignore[assignment]
-            update=lambda found, key: held.append((found, key))
-        )
-        try:
-            super().update(docs, key=key, save=save)
-        finally:
-            self.docs_store = docs_store
-        for found, fields in held:
-            docs_store.update(found, key=fields)
 
 
 def embedded_store(folder: str | os.PathLike) -> DurableJobStore:
@@ -98,10 +73,4 @@ def configured_store() -> DurableJobStore | None:
     store = SETTINGS.JOB_STORE
     if type(store.docs_store) is MemoryStore:  # jobflow's fallback; its subclasses are real stores
         return None
-    return durable(store)
-
-
-def durable(store: JobStore) -> DurableJobStore:
-    """Return the same stores behind a :class:`DurableJobStore`."""
-    parts: Any = store  # jobflow's attributes shadow methods of the same name
-    return DurableJobStore(parts.docs_store, parts.additional_stores, parts.save, parts.load)
+    return patient(store)
