@@ -11,14 +11,18 @@ from typing import Any
 import bson
 from jobflow import JobStore
 from maggma.core import Store
-from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
+from maggma.stores import MemoryStore, MongoStore
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from sse_flows.errors import SSEError
 
 BLOB_STORE = "data"
 """Additional store of the large arrays; atomate2's jobs use the same name."""
 
-_TOO_LARGE, _DUPLICATE = 10334, 11000
+LARGEST = 16 * 1024 * 1024 - 1024
+"""Bytes of a document that MongoDB takes, less what it adds itself."""
+
+_DUPLICATE = 11000
 _NAMESPACE = uuid.UUID("6b2f1d1c-52a7-5a8a-8a35-0d7a2d6f6d11")
 
 
@@ -69,21 +73,14 @@ class DurableJobStore(JobStore):
 
     def _put(self, store: Store, docs: list[dict], key: Any) -> None:
         """Write into one of the stores."""
+        if isinstance(store, MongoStore) and not isinstance(store, MemoryStore):
+            _check_sizes(docs)
         try:
-            try:
-                store.update(docs, key=key)
-            except (DuplicateKeyError, BulkWriteError) as error:
-                if _codes(error) != {_DUPLICATE}:
-                    raise
-                store.update(docs, key=key)  # another wrote the same key meanwhile: now replace
-        except (DocumentTooLarge, BulkWriteError) as error:
-            if isinstance(error, BulkWriteError) and _TOO_LARGE not in _codes(error):
+            store.update(docs, key=key)
+        except (DuplicateKeyError, BulkWriteError) as error:
+            if _codes(error) != {_DUPLICATE}:
                 raise
-            raise SSEError(
-                "a document is larger than the 16 MB that MongoDB takes",
-                mend=f"Keep large arrays in GridFS: give additional_stores.{BLOB_STORE} the type "
-                "GridFSStore in jobflow's configuration",
-            ) from error
+            store.update(docs, key=key)  # another wrote the same key meanwhile: now replace it
 
 
 def durable(store: JobStore) -> DurableJobStore:
@@ -99,6 +96,18 @@ def same_stores(store: JobStore, kind: type[DurableJobStore]) -> Any:
         if hasattr(one, "searchable_fields"):  # every JobStore made of it adds the same two
             one.searchable_fields = list(dict.fromkeys(one.searchable_fields))
     return made
+
+
+def _check_sizes(docs: list[dict]) -> None:
+    # the driver checks what it inserts, not what it replaces, and a server may just hang up
+    for doc in docs:
+        size = len(bson.encode(doc))
+        if size > LARGEST:
+            raise SSEError(
+                f"a document of {size / 1e6:.0f} MB is larger than the 16 MB that MongoDB takes",
+                mend=f"Keep large arrays in GridFS: give additional_stores.{BLOB_STORE} the type "
+                "GridFSStore in jobflow's configuration",
+            )
 
 
 def _codes(error: Exception) -> set[int]:

@@ -20,7 +20,7 @@ from jobflow import JobStore
 from maggma.core import Store
 from pymongo.errors import BulkWriteError, ConnectionFailure, CursorNotFound, PyMongoError
 
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, without_secrets
 from sse_flows.store.durable import DurableJobStore, same_stores
 
 VARIABLE = "SSE_STORE_PATIENCE"
@@ -152,7 +152,7 @@ def reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     for mark in (" (configured timeouts", ", Timeout: ", ", full error"):
         text = text.split(mark)[0]
-    return text[:200]
+    return without_secrets(text)[:200]
 
 
 class PatientJobStore(DurableJobStore):
