@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -272,13 +272,13 @@ def _grown(flow: Any, job: Job, spec: dict[str, Any]) -> Any:
     return grown_workflow(jobs_of(keyed(flow, keep={job.uuid})), setting)
 
 
-def _profiles() -> dict[str, Any]:
-    """Resources by category; none where the launcher has no file of them."""
-    try:
-        from sse_flows.launchers.profiles import load_profiles
+def _profiles() -> Mapping[str, Mapping[str, Any]]:
+    """Resources by category; none where this machine's file of them is unusable."""
+    from sse_flows.launchers.profiles import load_profiles
 
+    try:
         return load_profiles()
-    except (ImportError, SSEError):
+    except SSEError:  # no reason to lose what the job has computed
         return {}
 
 

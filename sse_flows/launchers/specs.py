@@ -49,7 +49,7 @@ class Setting:
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of_spec(cls, spec: Mapping[str, Any], profiles: Mapping[str, Any]) -> Setting:
+    def of_spec(cls, spec: Mapping[str, Any], profiles: Mapping[str, Mapping]) -> Setting:
         """The setting of a firework that was put on the LaunchPad before."""
         sse = spec["sse"]
         return cls(
@@ -59,7 +59,7 @@ class Setting:
             sse.get("compound"),
             sse.get("stage"),
             spec.get("_priority", 0),
-            profiles or _own_profile(spec),
+            _own_profile(spec) | {k: p for k, p in profiles.items() if p.get("queueadapter")},
         )
 
 

@@ -88,6 +88,7 @@ def submit_campaign(
     """
     from sse_flows.campaign.flow import Campaign
     from sse_flows.campaign.run import lock
+    from sse_flows.launchers.profiles import load_profiles
     from sse_flows.launchers.settings import open_launchpad, shared_store
 
     campaign = Campaign.from_file(path)
@@ -98,20 +99,11 @@ def submit_campaign(
     flow, plan, folder = campaign.keyed(), campaign.plan(), campaign.folder
     note(f"{len(plan.jobs)} compounds, {len(plan.failures)} refused; results in {folder}")
     with lock(folder):
-        submitter = Submitter(launchpad, store, folder, priority, profiles())
+        submitter = Submitter(launchpad, store, folder, priority, load_profiles())
         outcome = submitter.submit(flow, plan.name)
         plan.write(folder)
         submitter.submission.write(folder)
     return outcome
-
-
-def profiles() -> Mapping[str, Mapping[str, Any]]:
-    """Resources by category; none where there is no file of them."""
-    try:
-        from sse_flows.launchers.profiles import load_profiles
-    except ImportError:
-        return {}
-    return load_profiles()
 
 
 def connected(store: JobStore) -> JobStore:

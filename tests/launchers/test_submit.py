@@ -9,7 +9,6 @@ import pytest
 
 from sse_flows.campaign.keys import keyed, with_content_keys
 from sse_flows.campaign.run import LocalRunner
-from sse_flows.errors import SSEError
 from sse_flows.launchers import firetask
 from sse_flows.launchers.submit import Submitter
 from sse_flows.store.jobstore import embedded_store
