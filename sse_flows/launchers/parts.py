@@ -82,7 +82,7 @@ class PartJob:
         """What resources it needs, one of `CATEGORIES`."""
         if self.stage in _TAIL_STAGES:
             return MODELS
-        if "@bound" not in self.job["function"]:  # a function of its own, no maker of a code
+        if not self.job["function"].get("@bound"):  # a function of its own, no maker of a code
             return POSTPROCESS
         return RELAX if self.stage in ("relax", REFERENCES) else SUPERCELL
 

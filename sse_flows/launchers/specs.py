@@ -196,15 +196,12 @@ def _links(part: Part, ids: Mapping[str, int]) -> dict[str, Any]:
     for job in part.jobs:
         for parent in job.parents:
             children[ids[parent]].append(ids[job.uuid])
-    return {
-        "links": {str(one): found for one, found in children.items()},
-        "parent_links": {
-            str(ids[job.uuid]): [ids[parent] for parent in job.parents]
-            for job in part.jobs
-            if job.parents
-        },
-        "nodes": list(children),
-    }
+    parents: dict[str, list[int]] = {}
+    for one, found in children.items():
+        for child in found:
+            parents.setdefault(str(child), []).append(one)
+    links = {str(one): found for one, found in children.items()}
+    return {"links": links, "parent_links": parents, "nodes": list(children)}
 
 
 def _task(task: Any) -> Any:

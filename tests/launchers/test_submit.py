@@ -2,64 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-from sse_flows.campaign.keys import keyed, with_content_keys
+from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.run import LocalRunner
+from sse_flows.errors import SSEError
 from sse_flows.launchers import firetask
-from sse_flows.launchers.submit import Submitter
+from sse_flows.launchers.submission import Submission
+from sse_flows.launchers.submit import refuse_mock
 from sse_flows.store.jobstore import embedded_store
 from sse_flows.testing.campaign_flow import campaign_flow
 from sse_flows.testing.jobs import executions
-from sse_flows.testing.launchpads import drain, mock_launchpad
-
-COMPOUNDS = {"a": 1.0, "b": 2.0, "c": 3.0}
-
-
-class Cluster:
-    """A LaunchPad, a store and a results folder, all of this process."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.log = str(folder / "executions.log")
-        self.store = embedded_store(folder)
-        self.store.connect()
-        self.launchpad = mock_launchpad()
-
-    def submit(self, compounds=COMPOUNDS, name="trivial", priority=None, profiles=None, **options):
-        flow = campaign_flow(compounds, self.log, **options)
-        submitter = Submitter(self.launchpad, self.store, self.folder, priority, profiles)
-        outcome = submitter.submit(keyed(flow), name)
-        self.submission = submitter.submission
-        return outcome
-
-    def drain(self, **options) -> None:
-        drain(self.launchpad, self.folder / "launches", **options)
-
-    def states(self, **query) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for doc in self.launchpad.fireworks.find(query):
-            found[doc["state"]] = found.get(doc["state"], 0) + 1
-        return found
-
-    def documents(self) -> dict[tuple[str, int], object]:
-        return documents(self.store)
-
-    def tail_output(self) -> list[object]:
-        docs = self.store.query({"metadata.stage": {"$in": ["models", "screening"]}})
-        return sorted((doc["metadata"]["stage"], json.dumps(doc["output"])) for doc in docs)
-
-
-def documents(store) -> dict[tuple[str, int], object]:
-    return {(doc["uuid"], doc["index"]): doc["output"] for doc in store.query()}
+from sse_flows.testing.launchpads import COMPOUNDS, MockCluster, documents
 
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    cluster = Cluster(tmp_path / "run")
+    cluster = MockCluster(tmp_path / "run")
     monkeypatch.setattr(firetask, "open_store", lambda: cluster.store)
     yield cluster
     cluster.store.close()
@@ -100,7 +59,7 @@ def test_a_failing_compound_stops_only_itself(cluster):
         "c": "COMPLETED",
         "tail": "COMPLETED",
     }
-    assert '"count": 2' in cluster.tail_output()[0][1]
+    assert cluster.tail()["models"]["count"] == 2
 
 
 def test_a_failing_reference_lets_its_compounds_go_on(cluster):
@@ -153,7 +112,7 @@ def test_a_new_compound_adds_its_part_and_a_new_tail(cluster):
     assert cluster.states(**{"spec.sse.stage": "models"}) == {"ARCHIVED": 1, "PAUSED": 1}
     cluster.drain()
     assert cluster.states(**{"spec.sse.stage": "models"}) == {"ARCHIVED": 1, "COMPLETED": 1}
-    assert '"count": 4' in cluster.tail_output()[0][1]
+    assert cluster.tail()["models"]["count"] == 4
 
 
 def test_every_job_runs_once(cluster):
@@ -175,3 +134,141 @@ def test_two_campaigns_share_parts(cluster):
     cluster.drain()
     assert cluster.states(**{"spec.sse.stage": "screening"}) == {"COMPLETED": 2}
     assert set(executions(cluster.log).values()) == {1}
+
+
+class Killed(Exception):
+    """Stands in for the end of the process."""
+
+
+def kill_after(monkeypatch, launchpad, collection: str, number: int) -> None:
+    """Let a collection take so many documents before the process that writes them is killed."""
+    real = getattr(launchpad, collection)
+    insert = real.insert_many
+
+    def cut(docs):
+        docs = list(docs)
+        insert(docs[:number])
+        if number < len(docs):
+            raise Killed
+        return None
+
+    monkeypatch.setattr(real, "insert_many", cut)
+
+
+@pytest.mark.parametrize("number", [1, 2, 9, 20])
+def test_a_submission_that_was_killed_is_repaired(cluster, monkeypatch, number):
+    with monkeypatch.context() as patch:
+        kill_after(patch, cluster.launchpad, "fireworks", number)
+        with pytest.raises(Killed):
+            cluster.submit()
+    assert cluster.launchpad.fireworks.count_documents({}) == number
+    cluster.drain()  # what is there may run before it is repaired
+    assert "FIZZLED" not in cluster.states()
+    outcome = cluster.submit()
+    assert "repaired" in outcome.fates.values()
+    cluster.drain()
+    assert set(cluster.states()) == {"COMPLETED"}
+    assert cluster.tail()["models"]["count"] == 3
+    assert set(executions(cluster.log).values()) == {1}
+
+
+def test_a_compound_that_comes_through_later_renews_the_tail(cluster, tmp_path):
+    file = tmp_path / "mended"
+    cluster.submit(failing=["b"], until=str(file))
+    cluster.drain()
+    assert cluster.tail()["screening"]["count"] == 3
+    assert by_fate(cluster.submit(failing=["b"], until=str(file)))["tail"] == {"skipped": 1}
+    file.touch()
+    for doc in cluster.launchpad.fireworks.find({"state": "FIZZLED"}):
+        cluster.launchpad.rerun_fw(doc["fw_id"])
+    cluster.drain()
+    assert cluster.tail()["models"]["count"] == 2
+    outcome = cluster.submit(failing=["b"], until=str(file))
+    assert by_fate(outcome)["tail"] == {"added": 1}
+    cluster.drain()
+    assert cluster.tail()["models"]["count"] == 3
+    assert cluster.tail()["screening"]["count"] == 4
+
+
+def test_results_that_were_lost_are_computed_again(cluster):
+    cluster.submit()
+    cluster.drain()
+    before = cluster.documents()
+    cluster.store.remove_docs({})
+    outcome = cluster.submit()
+    assert set(outcome.fates.values()) == {"added"}
+    assert outcome.archived == 5
+    cluster.drain()
+    assert cluster.documents() == before
+
+
+def test_fizzled_parts_stay_and_are_counted(cluster):
+    cluster.submit(failing=["b"])
+    cluster.drain()
+    outcome = cluster.submit(failing=["b"])
+    assert outcome.fizzled == 1
+    assert by_fate(outcome)["compound"] == {"found": 2, "skipped": 1}
+
+
+def test_compounds_begun_first_are_finished_first(cluster):
+    cluster.submit({f"x{number:02d}": number for number in range(12)})
+    cluster.drain(nlaunches=30)
+    docs = cluster.launchpad.fireworks.find({"spec.sse.compound": {"$ne": None}})
+    begun = {doc["spec"]["sse"]["compound"] for doc in docs if doc["state"] == "COMPLETED"}
+    assert begun - {"Li"} == {"x00", "x01", "x02"}
+
+
+def test_a_higher_priority_runs_first_and_may_be_given_later(cluster):
+    cluster.submit()
+    cluster.submit({"d": 4.0}, name="urgent", priority=2)
+    priority = {
+        doc["spec"]["sse"]["compound"]: doc["spec"]["_priority"]
+        for doc in cluster.launchpad.fireworks.find({"spec.sse.stage": "order"})
+    }
+    assert priority["d"] > priority["a"] > priority["b"] > priority["c"] > 0
+    cluster.submit(priority=3)
+    first = cluster.launchpad.fireworks.find_one({"state": "READY"}, sort=[("spec._priority", -1)])
+    assert first["spec"]["_priority"] > priority["d"]
+
+
+def test_resources_come_from_the_profiles_and_are_renewed(cluster):
+    def hours(number: int) -> dict:
+        return {"postprocess": {"queueadapter": {"walltime": f"{number}:00:00"}}}
+
+    def walltimes() -> set:
+        docs = cluster.launchpad.fireworks.find({"spec._category": "postprocess"})
+        return {doc["spec"]["_queueadapter"]["walltime"] for doc in docs}
+
+    cluster.submit(profiles=hours(1))
+    assert walltimes() == {"1:00:00"}
+    cluster.submit(profiles=hours(2))
+    assert walltimes() == {"2:00:00"}
+    models = cluster.launchpad.fireworks.find_one({"spec._category": "models"})
+    assert "_queueadapter" not in models["spec"]
+
+
+def test_documents_are_those_of_fireworks(cluster):
+    cluster.submit()
+    for ours in cluster.launchpad.workflows.find():
+        theirs = cluster.launchpad.get_wf_by_fw_id(ours["nodes"][0])
+        assert theirs.to_db_dict() == {k: v for k, v in ours.items() if k != "_id"}
+        for firework in theirs:
+            stored = cluster.launchpad.fireworks.find_one({"fw_id": firework.fw_id}, {"_id": 0})
+            assert firework.to_db_dict() == stored
+
+
+def test_the_submission_names_all_parts_and_no_password(cluster):
+    cluster.launchpad.host = "mongodb://anna:secret@db.example.org:27017/fw?authSource=admin"
+    cluster.submit()
+    submission = cluster.submission
+    assert submission.host == "db.example.org:27017"
+    assert set(submission.compounds) == set(COMPOUNDS)
+    assert len(submission.parts) == 5
+    submission.write(cluster.folder)
+    assert "secret" not in (cluster.folder / "submission.json").read_text()
+    assert Submission.read(cluster.folder) == submission
+
+
+def test_a_launchpad_in_memory_is_refused(cluster):
+    with pytest.raises(SSEError, match="mongomock"):
+        refuse_mock(cluster.launchpad)
