@@ -164,7 +164,6 @@ def end(host, port, name, fw_id, part, state, barrier) -> None:
 def test_of_two_that_end_at_the_same_moment_one_opens_the_gate(launchpad):
     context = multiprocessing.get_context("fork")
     where = launchpad.host, launchpad.port, launchpad.db.name
-    launchpad.connection.close()
     for number in range(30):
         first = 10 * number + 1
         parts = [f"a{number}", f"b{number}"]
