@@ -17,6 +17,7 @@ from sse_flows.cli import (
     models,
     retrain,
     screen,
+    submit,
     subsets,
     substitute,
     worker,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
+app.command("submit")(submit.submit)
 app.command("status")(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
