@@ -69,22 +69,31 @@ def judge(firework: FireworkView, queue: Queue, now: datetime | None = None) -> 
 def _judge_job(launch: LaunchView, queue: Queue) -> Verdict:
     """What Slurm's answer says of a run."""
     name = f"job {launch.job_id}"
-    if not str(launch.job_id).isdigit():
-        return Verdict(UNKNOWN, f"{name} is none of Slurm's")
-    if not queue.answers:
-        return Verdict(UNKNOWN, f"Slurm does not answer ({queue.why})")
-    if launch.cluster and queue.cluster and launch.cluster != queue.cluster:
-        return Verdict(UNKNOWN, f"{name} is on the cluster {launch.cluster}, not {queue.cluster}")
+    unsure = _not_told(launch, queue)
+    if unsure:
+        return Verdict(UNKNOWN, unsure)
     job = queue.jobs.get(str(launch.job_id))
     if job is None:
-        if queue.private and not _is_ours(launch):
-            return Verdict(UNKNOWN, f"{name} may be another user's, whose jobs Slurm hides")
         return Verdict(LOST, f"{name} is not in the queue any more")
     if job.pending:
         return Verdict(LOST, f"{name} was put back into the queue")
     if job.active:
         return _judge_active(launch, job)
     return Verdict(LOST, f"{name} ended ({job.state.lower().replace('_', ' ')})")
+
+
+def _not_told(launch: LaunchView, queue: Queue) -> str:
+    """Why Slurm's answer says nothing of a run; empty where it does."""
+    name = f"job {launch.job_id}"
+    if not str(launch.job_id).isdigit():
+        return f"{name} is none of Slurm's"
+    if not queue.answers:
+        return f"Slurm does not answer ({queue.why})"
+    if launch.cluster and queue.cluster and launch.cluster != queue.cluster:
+        return f"{name} is on the cluster {launch.cluster}, not {queue.cluster}"
+    if queue.private and str(launch.job_id) not in queue.jobs and not _is_ours(launch):
+        return f"{name} may be another user's, whose jobs Slurm hides"
+    return ""
 
 
 def _judge_active(launch: LaunchView, job: QueueJob) -> Verdict:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sse_flows.campaign.finished import FinishedJobs
 from sse_flows.campaign.graph import BLOCKED, DONE, FAILED, RUNNING, WAITING
 from sse_flows.campaign.status import Problem, Status
 from sse_flows.launchers.liveness import LOST, Verdict, job_numbers, judge
@@ -22,7 +23,6 @@ from sse_flows.launchers.snapshot import (
     read_fireworks,
     take_snapshot,
 )
-from sse_flows.launchers.stored import completed
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -72,7 +72,7 @@ class _Facts:
     snapshot: Snapshot
     queue: Queue
     verdicts: dict[int, Verdict]
-    done: dict[str, str]
+    done: FinishedJobs
     supercells: dict[str, tuple[int, int]]
     now: datetime
 
@@ -94,7 +94,7 @@ def watch(
     facts = _gather(plan, submission, launchpad, store)
     status = ClusterStatus(slurm="" if facts.queue.answers else facts.queue.why)
     for compound, jobs in plan.jobs.items():
-        part = facts.snapshot.parts.get(submission.parts.get(compound, ""))
+        part = facts.snapshot.parts.get(submission.compounds.get(compound, ""))
         status.stages[compound], status.notes[compound] = _row(jobs, part, facts)
     tail = {"models": plan.models, "screening": plan.screening}
     ends = {stage: job for stage, job in tail.items() if job is not None}
@@ -108,12 +108,6 @@ def watch(
         for one in facts.snapshot.fireworks.values()
     )
     return status
-
-
-def part_keys(submission: Submission) -> list[str]:
-    """Keys of all parts of a submission."""
-    tail = [submission.tail] if submission.tail else []
-    return sorted({*submission.parts.values(), *submission.references.values(), *tail})
 
 
 def judge_all(launchpad: LaunchPad, snapshot: Snapshot) -> tuple[Queue, dict[int, Verdict]]:
@@ -136,13 +130,12 @@ def judge_all(launchpad: LaunchPad, snapshot: Snapshot) -> tuple[Queue, dict[int
     return queue, verdicts
 
 
-def _gather(
-    plan: Plan, submission: Submission, launchpad: LaunchPad, store: JobStore
-) -> _Facts:
-    snapshot = take_snapshot(launchpad, part_keys(submission))
+def _gather(plan: Plan, submission: Submission, launchpad: LaunchPad, store: JobStore) -> _Facts:
+    snapshot = take_snapshot(launchpad, submission.parts)
     queue, verdicts = judge_all(launchpad, snapshot)
     ends = [job for jobs in plan.jobs.values() for job in jobs.values()]
-    done = completed(store, [*ends, plan.models or "", plan.screening or ""])
+    done = FinishedJobs(store)
+    done.look_up([one for one in [*ends, plan.models, plan.screening] if one])
     supercells = _supercells(launchpad, snapshot)
     return _Facts(snapshot, queue, verdicts, done, supercells, datetime.now(UTC))
 
@@ -156,7 +149,7 @@ def _supercells(launchpad: LaunchPad, snapshot: Snapshot) -> dict[str, tuple[int
         if one.category == "supercell" and one.state in ("RUNNING", "RESERVED")
     }
     ids = sorted(fw_id for key in under_way for fw_id in snapshot.parts[key].states)
-    found = {key: (0, 0) for key in under_way}
+    found = dict.fromkeys(under_way, (0, 0))
     for chunk in chunks(ids):
         query = {"fw_id": {"$in": chunk}, "spec._category": "supercell"}
         for doc in launchpad.fireworks.find(query, {"_id": 0, "fw_id": 1}):
@@ -189,9 +182,7 @@ def _row(
     return states, notes
 
 
-def _stage(
-    own: list[FireworkView], part: PartView | None, facts: _Facts
-) -> tuple[str, str]:
+def _stage(own: list[FireworkView], part: PartView | None, facts: _Facts) -> tuple[str, str]:
     """State of a stage that is not done, from the fireworks of it that are worth telling of."""
     by_state = {one: [fw for fw in own if fw.state == one] for one in ("FIZZLED", "DEFUSED")}
     if by_state["FIZZLED"]:
