@@ -16,8 +16,9 @@ LOST_CONNECTION, OUT_OF_MEMORY, KILLED, TRUNCATED = (
 _KINDS = {
     LOST_CONNECTION: r"AutoReconnect|ServerSelectionTimeout|NetworkTimeout|ConnectionFailure"
     r"|NotPrimaryError|ConnectionResetError|ConnectionRefusedError|ConnectionAborted"
-    r"|BrokenPipeError|connection (refused|reset|closed|aborted|lost)|lost (the )?connection"
-    r"|Stale file handle",
+    r"|BrokenPipeError|connection (refused|reset|closed|aborted)|connection\b.{0,60}\blost"
+    r"|lost\b.{0,30}\bconnection|(store|database|LaunchPad) .{0,80}(does|did) not answer"
+    r"|no answer from the store|Stale file handle",
     OUT_OF_MEMORY: r"MemoryError|out of memory|cannot allocate memory|bad_alloc|oom.?kill"
     r"|(want|lack) of memory",
     KILLED: r"\bkilled\b|SIGKILL|SIGTERM|signal (9|15)\b|BrokenProcessPool|process died",

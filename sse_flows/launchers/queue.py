@@ -185,7 +185,7 @@ def _settings() -> dict[str, str]:
 
 def _how_ended(job_ids: list[str], settings: dict[str, str]) -> dict[str, QueueJob]:
     """How jobs ended that the controller has forgotten: from accounting, else its text log."""
-    if not settings.get("AccountingStorageType", "none").endswith("none"):
+    if settings.get("AccountingStorageType", "").endswith("slurmdbd"):
         return _from_accounting(job_ids)
     if settings.get("JobCompType", "").endswith("filetxt"):
         return _from_completion_log(set(job_ids), Path(settings.get("JobCompLoc", "")))
