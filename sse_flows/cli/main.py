@@ -19,6 +19,7 @@ from sse_flows.cli import (
     screen,
     subsets,
     substitute,
+    worker,
 )
 from sse_flows.errors import SSEError, one_line
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("check")(check.check)
-app.command("init")(init.init)
+app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
 app.command("status")(campaign.status)
 app.command("results")(campaign.results)
@@ -47,6 +48,7 @@ app.command(
 app.command("substitute")(substitute.substitute)
 app.command("retrain")(retrain.retrain)
 app.command("versions")(retrain.versions)
+app.add_typer(worker.app, name="worker")
 app.add_typer(subsets.app, name="subsets")
 app.add_typer(band_center.app, name="band-center")
 
@@ -79,6 +81,17 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("SSE_TRACEBACK"):
             raise
-        reason = one_line(error)
-        typer.echo(f"error: {reason}. Set SSE_TRACEBACK=1 to see where", err=True)
+        typer.echo(f"error: {_told(error)}", err=True)
         sys.exit(1)
+
+
+def _told(error: Exception) -> str:
+    """What a foreign error says; nothing of jobflow's configuration, which may hold a password."""
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_globals.get("__name__") == "jobflow.settings":
+            file = os.environ.get("JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml")
+            kind = type(error).__name__
+            return f"{file} is no configuration of jobflow: {kind}. Mend its JOB_STORE"
+        step = step.tb_next
+    return f"{one_line(error)}. Set SSE_TRACEBACK=1 to see where"

@@ -1,0 +1,261 @@
+"""``sse worker``: many fireworks in one batch job, one after the other in a process kept warm.
+
+A Slurm job costs a place in the queue, and a Python process several seconds of imports and the
+loading of a model. So a worker runs the firework that its job was reserved for, and then whatever
+of the same category is READY, until the time or the work is used up. Fireworks are checked out and
+run by FireWorks' own Rocket; one whose worker is killed stays RUNNING until ``sse recover``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from sse_flows.codes.walltime import seconds_left
+from sse_flows.launchers.reservation import may_run
+
+if TYPE_CHECKING:
+    from fireworks import FWorker, LaunchPad
+
+Ending = Literal["nothing left", "time", "stopped", "no database"]
+Answer = TypeVar("Answer")
+
+MIN_SECONDS = 300.0
+"""Remaining walltime below which no firework is begun, by default, s; a third of short jobs."""
+DATABASE_PATIENCE = 600.0
+"""How long a worker waits for a database that has gone, s."""
+NAP = 0.5
+"""Longest sleep, s: a signal that arrives during one is seen after it."""
+
+
+class Stop:
+    """Requests to stop, by signal: SIGTERM, SIGINT or SIGUSR1.
+
+    The firework that runs goes on (codes look at the clock themselves); no further one is begun.
+    A second Ctrl-C leaves at once, and the firework stays RUNNING.
+
+    Attributes
+    ----------
+    requested
+        Whether to begin nothing more.
+    killed
+        Whether Slurm is ending the job: what fails from now on has been killed, not gone wrong.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.killed = False
+        self.interrupts = 0
+
+    def install(self) -> None:
+        """Listen to signals from now on; of the main thread only."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self.requested = True
+        self.killed = self.killed or number == signal.SIGTERM
+        self.interrupts += number == signal.SIGINT
+        if self.interrupts > 1:
+            os._exit(130)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a worker ends.
+
+    Attributes
+    ----------
+    end
+        Unix time at which the allocation ends; None for no limit.
+    min_seconds
+        Time before `end` from which no firework is begun, s.
+    idle
+        How long to wait for new work while other jobs run, s.
+    """
+
+    end: float | None = None
+    min_seconds: float = MIN_SECONDS
+    idle: float = 30.0
+
+    @classmethod
+    def of_this_job(
+        cls, idle: float = 30.0, time_limit: float | None = None, min_seconds: float | None = None
+    ) -> Limits:
+        """Limits of the present Slurm job, or of `time_limit` seconds from now if that is less.
+
+        Where `min_seconds` is not given it is 300 s, but a third of jobs under 15 minutes.
+        """
+        known = [left for left in (seconds_left(), time_limit) if left is not None]
+        if not known:
+            return cls(None, min_seconds or 0.0, idle)
+        left = max(0.0, min(known))
+        least = min(MIN_SECONDS, left / 3) if min_seconds is None else min_seconds
+        return cls(time.time() + left, least, idle)
+
+    def time_is_up(self) -> bool:
+        """Whether it is too late to begin a firework."""
+        return self.end is not None and self.end - time.time() < self.min_seconds
+
+
+@dataclass
+class Drained:
+    """What one worker did.
+
+    Attributes
+    ----------
+    fireworks
+        How many it ran, whatever became of them.
+    ending
+        Why it ended.
+    """
+
+    fireworks: int = 0
+    ending: Ending = "nothing left"
+
+
+@dataclass
+class Worker:
+    """Runs fireworks one after the other in this process.
+
+    Attributes
+    ----------
+    launchpad
+        Where they come from.
+    fworker
+        Name, categories and query of what may run here.
+    limits
+        When to end.
+    stop
+        Requests to stop.
+    """
+
+    launchpad: LaunchPad
+    fworker: FWorker
+    limits: Limits = field(default_factory=Limits)
+    stop: Stop = field(default_factory=Stop)
+
+    def drain(self, first: int | None = None) -> Drained:
+        """Run a reserved firework, then READY ones until nothing is left or the time is up.
+
+        Parameters
+        ----------
+        first
+            Id of the firework that this job was submitted for. It is passed over if it has been
+            run, or reserved again for another job, in the meantime.
+        """
+        from pymongo.errors import PyMongoError
+
+        done = Drained()
+        self._prepare()
+        try:
+            if first is not None and self._patiently(lambda: may_run(self.launchpad, first)):
+                done.fireworks += self._run(first)
+            while not (self.stop.requested or self.limits.time_is_up()):
+                if self._patiently(self._is_ready):
+                    done.fireworks += self._run()
+                elif not self._wait_for_work():
+                    break
+        except PyMongoError:
+            done.ending = "no database"
+            return done
+        if self.stop.requested:
+            done.ending = "stopped"
+        elif self.limits.time_is_up():
+            done.ending = "time"
+        return done
+
+    def _prepare(self) -> None:
+        """Tell the launch documents where this runs, and leave killed fireworks RUNNING."""
+        self.fworker.env = {**self.fworker.env, **this_process()}
+        complete = self.launchpad.complete_launch
+
+        def complete_unless_killed(
+            launch_id: int, action: Any = None, state: str = "COMPLETED"
+        ) -> Any:
+            if state == "FIZZLED" and self.stop.killed:
+                return None  # Slurm killed its program: no fault of the calculation
+            return complete(launch_id, action, state)
+
+        self.launchpad.complete_launch = complete_unless_killed  # type: ignore[method-assign]
+
+    def _run(self, fw_id: int | None = None) -> int:
+        """Check out and run one firework in a folder of its own; returns how many ran."""
+        from fireworks.core.rocket_launcher import launch_rocket
+        from pymongo.errors import PyMongoError
+
+        with launch_folder():
+            try:
+                ran = launch_rocket(self.launchpad, self.fworker, fw_id, strm_lvl="INFO")
+            except PyMongoError:  # it stays RUNNING, for recover; is the database still there?
+                self._patiently(self._is_ready)
+                return 0
+            finally:
+                self.launchpad.backup_launch_data.clear()  # FireWorks keeps every one for ever
+                self.launchpad.backup_fw_data.clear()
+        return int(bool(ran))
+
+    def _is_ready(self) -> bool:
+        query = {**self.fworker.query, "state": "READY"}
+        return self.launchpad.fireworks.find_one(query, {"fw_id": 1}) is not None
+
+    def _others_run(self) -> bool:
+        running = {"state": "RUNNING"}
+        return self.launchpad.fireworks.find_one(running, {"fw_id": 1}) is not None
+
+    def _wait_for_work(self) -> bool:
+        """Wait while other fireworks run, which may bring some; whether something is READY."""
+        end = time.monotonic() + self.limits.idle
+        while time.monotonic() < end and self._patiently(self._others_run):
+            self._sleep(min(2.0, self.limits.idle / 10))
+            if self.stop.requested or self.limits.time_is_up():
+                return False
+            if self._patiently(self._is_ready):
+                return True
+        return False
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask the database, again and again while it is away, for some minutes."""
+        from pymongo.errors import ConnectionFailure
+
+        end = time.monotonic() + DATABASE_PATIENCE
+        while True:
+            try:
+                return ask()
+            except ConnectionFailure:
+                if time.monotonic() > end or self.stop.requested or self.limits.time_is_up():
+                    raise
+            self._sleep(5.0)
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self.stop.requested and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, NAP))
+
+
+def this_process() -> dict[str, Any]:
+    """Where this runs, for launch documents: Slurm job, host and process id."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"slurm_job_id": job, "host": socket.gethostname(), "pid": os.getpid()}
+
+
+@contextlib.contextmanager
+def launch_folder() -> Iterator[Path]:
+    """Work in a new folder below the present one; it is removed if nothing was left in it."""
+    stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S-%f")
+    folder = Path.cwd() / f"launcher_{stamp}-{os.getpid()}"
+    folder.mkdir()
+    try:
+        with contextlib.chdir(folder):
+            yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
