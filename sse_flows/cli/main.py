@@ -15,6 +15,7 @@ from sse_flows.cli import (
     imports,
     init,
     models,
+    recover,
     retrain,
     screen,
     subsets,
@@ -34,9 +35,10 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
-app.command("status")(campaign.status)
+app.command("status", cls=campaign.StatusCommand)(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
+app.command("recover")(recover.recover)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.add_typer(imports.app, name="import")

@@ -219,7 +219,9 @@ def read_parts(launchpad: LaunchPad, keys: Iterable[str] | None) -> dict[str, Pa
     else:
         queries = [{field_name: {"$in": chunk}} for chunk in chunks(sorted(set(keys)))]
     for query in queries:
-        for doc in launchpad.workflows.find(query, _WORKFLOW):
+        # submitting anew may have archived a part and put it on the LaunchPad again
+        there = {**query, "state": {"$ne": "ARCHIVED"}}
+        for doc in launchpad.workflows.find(there, _WORKFLOW):
             part = _part(doc)
             found[part.key] = part
     return found
