@@ -15,6 +15,7 @@ from sse_flows.cli import (
     imports,
     init,
     models,
+    recover,
     retrain,
     screen,
     submit,
@@ -36,9 +37,10 @@ app.command("check")(check.check)
 app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
 app.command("submit")(submit.submit)
-app.command("status")(campaign.status)
+app.command("status", cls=campaign.StatusCommand)(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
+app.command("recover")(recover.recover)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.add_typer(imports.app, name="import")
