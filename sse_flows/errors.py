@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_USER = re.compile(r"(\bmongodb(?:\+srv)?://)\S*@|(\b[\w.+-]+://)[^\s/@]*@")
+
 
 class SSEError(Exception):
     """Something a user can put right: says what, of which compound, and how to mend it.
@@ -37,8 +41,16 @@ class OutOfTimeError(SSEError):
 
 
 def one_line(error: Exception, limit: int = 300) -> str:
-    """Kind and message of a foreign error on one line of at most `limit` characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:limit]
+    """Kind and message of a foreign error on one line of at most `limit` characters.
+
+    Addresses lose user and password, which libraries quote.
+    """
+    return " ".join(without_secrets(f"{type(error).__name__}: {error}").split())[:limit]
+
+
+def without_secrets(text: str) -> str:
+    """The text with no user and password in its addresses."""
+    return _USER.sub(lambda match: match[1] or match[2], text)
 
 
 def _rebuild(cls: type[SSEError], message: str, compound: str | None, mend: str | None) -> SSEError:

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, one_line, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,19 @@ def test_pickling_keeps_class_and_all_fields(kind):
     assert type(again) is kind
     assert (again.message, again.compound, again.mend) == ("no forces", "li2s", "Run it again")
     assert str(again) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("mongodb://me:secret@db:27017/sse", "mongodb://db:27017/sse"),
+        ("bad mongodb+srv://me:se/cr@et@db/sse, really", "bad mongodb+srv://db/sse, really"),
+        ("mongodb://me:secret@a:1,b:2/sse?w=1", "mongodb://a:1,b:2/sse?w=1"),
+        ("https://token@host/x", "https://host/x"),
+        ("sqlite:///home/me@work/store.sqlite/outputs", None),
+        ("mail me@home.org", None),
+    ],
+)
+def test_addresses_lose_user_and_password(text, clean):
+    assert without_secrets(text) == (clean or text)
+    assert one_line(ValueError(text)) == f"ValueError: {clean or text}"

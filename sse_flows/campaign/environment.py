@@ -90,20 +90,21 @@ def _store() -> Finding:
     from sse_flows.errors import SSEError
 
     try:
-        from sse_flows.store.jobstore import configured_store  # jobflow reads its file on import
+        # jobflow reads its file on import
+        from sse_flows.store.jobstore import configured_store, connect, store_place
 
         store = configured_store()
         if store is None:
             return Finding("store", "ok", "embedded: a SQLite file in each results folder")
-        store.connect()
-        store.count({"uuid": ""})
+        connect(store)
     except SSEError as error:
         return Finding("store", "broken", error.message, error.mend)
     except Exception as error:
         place = os.environ.get("JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml")
         detail = f"{type(error).__name__} with the store of {place}"
         return Finding("store", "broken", detail, "Check that file and that the database answers")
-    return Finding("store", "ok", f"{type(store.docs_store).__name__} of jobflow's configuration")
+    kind = type(store.docs_store).__name__
+    return Finding("store", "ok", f"{kind} of jobflow's configuration: {store_place(store)}")
 
 
 def _writable() -> Finding:

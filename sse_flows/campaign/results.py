@@ -166,6 +166,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
     from sse_flows.campaign.flow import Plan, make_code, settings_of
     from sse_flows.campaign.status import computed_in_last_run, read_status
     from sse_flows.report.document import CompoundReport, Failure, ReportData
+    from sse_flows.store.jobstore import store_place
 
     plan = Plan.read(folder)
     results = CampaignResults(store, plan)
@@ -194,7 +195,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings_of(manifest),
         versions=_versions(),
-        store=store_name(store),
+        store=store_place(store),
         compounds=compounds,
         failures=[
             Failure(compound_id=p.compound, stage=p.stage, reason=p.reason, mend=p.mend)
@@ -245,12 +246,6 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def store_name(store: JobStore) -> str:
-    """Kind and place of a store, without user or password."""
-    name = store.docs_store.name
-    return name.split("@")[-1] if "@" in name else name
 
 
 def write_table(table: pd.DataFrame, form: str, output: Path | None) -> str | None:

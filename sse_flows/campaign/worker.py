@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sse_flows.errors import SSEError, one_line
+from sse_flows.errors import SSEError, one_line, without_secrets
 from sse_flows.processes import THREAD_VARIABLES, end_with, fresh_processes
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _failure(job: Any, seconds: float, error: Exception) -> Outcome:
     if isinstance(error, SSEError):
         return Outcome(job.uuid, job.index, seconds, {}, error.message, error.mend)
     reason = one_line(error)
-    details = traceback.format_exc()
+    details = without_secrets(traceback.format_exc())
     return Outcome(job.uuid, job.index, seconds, {}, reason, details=details)
 
 

@@ -81,6 +81,17 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("SSE_TRACEBACK"):
             raise
-        reason = one_line(error)
-        typer.echo(f"error: {reason}. Set SSE_TRACEBACK=1 to see where", err=True)
+        typer.echo(f"error: {_told(error)}", err=True)
         sys.exit(1)
+
+
+def _told(error: Exception) -> str:
+    """What a foreign error says; nothing of jobflow's configuration, which may hold a password."""
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_globals.get("__name__") == "jobflow.settings":
+            file = os.environ.get("JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml")
+            kind = type(error).__name__
+            return f"{file} is no configuration of jobflow: {kind}. Mend its JOB_STORE"
+        step = step.tb_next
+    return f"{one_line(error)}. Set SSE_TRACEBACK=1 to see where"

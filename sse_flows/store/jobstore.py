@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import pymongo
 from jobflow import JobStore
-from maggma.stores import MemoryStore
+from maggma.core import Store
+from maggma.stores import GridFSStore, MemoryStore, MongoStore
+from pymongo.errors import PyMongoError
 
-from sse_flows.errors import SSEError
+from sse_flows.errors import SSEError, without_secrets
+from sse_flows.store.durable import BLOB_STORE, DurableJobStore
+from sse_flows.store.indexes import ensure_indexes
+from sse_flows.store.patience import patient, reason
 from sse_flows.store.sqlite import SqliteStore
 
 STORE_FILE = "store.sqlite"
 """Name of the embedded store within a campaign's results folder."""
 
-BLOB_STORE = "data"
-"""Additional store of the large arrays; atomate2's jobs use the same name."""
-
-
-class DurableJobStore(JobStore):
-    """A JobStore that writes large arrays before the documents that point to them.
-
-    jobflow writes the document first: a job killed between the two writes looks finished, yet its
-    arrays are missing for ever. In this order the worst a kill leaves is an orphaned array.
-    """
-
-    def update(self, docs: Any, key: Any = None, save: Any = None) -> None:
-        """Write arrays, then documents; arguments as in :meth:`jobflow.JobStore.update`."""
-        docs_store, held = self.docs_store, []
-        self.docs_store = SimpleNamespace(  # type: ignore[assignment]
-            update=lambda found, key: held.append((found, key))
-        )
-        try:
-            super().update(docs, key=key, save=save)
-        finally:
-            self.docs_store = docs_store
-        for found, fields in held:
-            docs_store.update(found, key=fields)
+ANSWER_WITHIN = 10.0
+"""How long a database may take for its first answer, s. There is no patience with it: what never
+answered is more likely misspelt than away."""
 
 
 def embedded_store(folder: str | os.PathLike) -> DurableJobStore:
@@ -67,16 +52,42 @@ def open_store(folder: str | os.PathLike) -> DurableJobStore:
         The configured store cannot be reached, or the folder cannot be written.
     """
     store = configured_store() or embedded_store(folder)
-    try:
-        store.connect()
-    except SSEError:
-        raise
-    except Exception as error:
-        raise SSEError(
-            f"cannot connect to the store {store.name}: {type(error).__name__}",
-            mend="Check jobflow.yaml and that the database answers",
-        ) from error
+    connect(store)
+    ensure_indexes(store)
     return store
+
+
+def connect(store: JobStore) -> None:
+    """Connect to a store and see that it answers; MongoDB's connect by itself asks nobody.
+
+    Raises
+    ------
+    SSEError
+        It cannot be reached, or refuses to answer.
+    """
+    parts: Any = store  # jobflow's attributes shadow methods of the same name
+    for one in (parts.docs_store, *parts.additional_stores.values()):
+        try:
+            with pymongo.timeout(ANSWER_WITHIN):
+                one.connect()
+                one.count({one.key: ""})
+        except SSEError:
+            raise
+        except Exception as error:
+            said = f" ({reason(error)})" if isinstance(error, PyMongoError) else ""
+            raise SSEError(
+                f"no answer from the store {store_place(one)}: {type(error).__name__}{said}",
+                mend="Check jobflow's configuration and that the database answers",
+            ) from error
+
+
+def store_place(store: Store) -> str:
+    """Where a store is, without user, password or options."""
+    store = getattr(store, "docs_store", store)
+    place = without_secrets(store.name)
+    if isinstance(store, MongoStore | GridFSStore) and getattr(store, "uri", None):
+        return f"{place.split('?')[0].rstrip('/')} {store.database}/{store.collection_name}"
+    return place
 
 
 def configured_store() -> DurableJobStore | None:
@@ -85,7 +96,8 @@ def configured_store() -> DurableJobStore | None:
     Raises
     ------
     SSEError
-        ``JOBFLOW_CONFIG_FILE`` names a file that is not there, which jobflow passes over.
+        ``JOBFLOW_CONFIG_FILE`` names a file that is not there, which jobflow passes over; or the
+        store has no place for large arrays, which a phonon job would find out at its end.
     """
     from jobflow import SETTINGS
 
@@ -95,13 +107,13 @@ def configured_store() -> DurableJobStore | None:
             f"JOBFLOW_CONFIG_FILE names {file}, which does not exist",
             mend="Write that file, or unset the variable to use a store in the results folder",
         )
-    store = SETTINGS.JOB_STORE
+    store: Any = SETTINGS.JOB_STORE
     if type(store.docs_store) is MemoryStore:  # jobflow's fallback; its subclasses are real stores
         return None
-    return durable(store)
-
-
-def durable(store: JobStore) -> DurableJobStore:
-    """Return the same stores behind a :class:`DurableJobStore`."""
-    parts: Any = store  # jobflow's attributes shadow methods of the same name
-    return DurableJobStore(parts.docs_store, parts.additional_stores, parts.save, parts.load)
+    if BLOB_STORE not in store.additional_stores:
+        raise SSEError(
+            f"the store of jobflow's configuration has no additional store {BLOB_STORE!r}",
+            mend=f"Add additional_stores: {BLOB_STORE}: with the type GridFSStore and a "
+            "collection_name of its own, beside docs_store",
+        )
+    return patient(store)

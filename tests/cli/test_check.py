@@ -60,7 +60,7 @@ def test_a_store_that_does_not_answer_is_broken_without_its_secrets(monkeypatch,
         def connect(self, force_reset: bool = False):
             raise ConnectionError("mongodb://me:password@host refused")
 
-    monkeypatch.setattr(SETTINGS, "JOB_STORE", JobStore(Unreachable()))
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", JobStore(Unreachable(), {"data": MemoryStore()}))
     found = {one.subject: one for one in inspect_environment()}["store"]
     assert found.state == "broken"
     assert "ConnectionError" in found.detail

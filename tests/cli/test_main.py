@@ -111,3 +111,25 @@ def test_a_reader_that_had_enough_is_no_error(tmp_path):
     )
     os.close(writing)
     assert "Traceback" not in done.stderr
+
+
+def test_an_unreadable_configuration_of_jobflow_is_one_line_without_its_secrets(tmp_path):
+    file = tmp_path / "jobflow.yaml"
+    store = "{type: MongoStor, database: sse, collection_name: x, password: this-is-secret}"
+    file.write_text(f"JOB_STORE:\n  docs_store: {store}\n")
+    (tmp_path / "c.yaml").write_text("name: x\ntrain: {table: builtin}\n")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("JOBFLOW_")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from sse_flows.cli.main import main; main()", "run", "c.yaml"],
+        env={**clean, "JOBFLOW_CONFIG_FILE": str(file), "SSE_TRACEBACK": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        encoding="utf-8",
+    )
+    assert done.returncode == 1
+    assert "jobflow.yaml is no configuration of jobflow: KeyError. Mend its" in done.stderr
+    assert "this-is-secret" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr

@@ -14,14 +14,8 @@ from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
 
 from sse_flows.errors import SSEError
-from sse_flows.store.jobstore import (
-    BLOB_STORE,
-    STORE_FILE,
-    DurableJobStore,
-    durable,
-    embedded_store,
-    open_store,
-)
+from sse_flows.store.durable import BLOB_STORE, DurableJobStore, durable
+from sse_flows.store.jobstore import STORE_FILE, embedded_store, open_store
 from sse_flows.store.sqlite import SqliteStore
 
 DOCUMENT = {"uuid": "a", "index": 1, "output": {"force_constants": [[1.0, 2.0]], "name": "Li2O"}}
@@ -56,6 +50,27 @@ def test_large_arrays_survive_bit_by_bit(store):
 def test_update_without_arrays_or_with_several_documents(store):
     store.update([{"uuid": str(n), "index": 1, "output": n} for n in range(3)])
     assert [store.get_output(str(n)) for n in range(3)] == [0, 1, 2]
+
+
+def test_a_job_that_runs_again_replaces_its_arrays(store):
+    blobs = store.additional_stores[BLOB_STORE]
+    for _ in range(2):
+        store.update(DOCUMENT, save=SAVE)
+    assert (store.count(), blobs.count()) == (1, 1)
+    store.update({**DOCUMENT, "uuid": "b"}, save=SAVE)  # of another job: not shared with the first
+    assert blobs.count() == 2
+    new = {**DOCUMENT, "output": {"force_constants": [[3.0]]}}
+    store.update(new, save=SAVE)
+    assert store.get_output("a", load=True) == new["output"]
+    assert store.get_output("b", load=True) == DOCUMENT["output"]
+
+
+def test_arrays_within_lists_and_of_any_content_get_ids_of_their_own(store):
+    output = [{"force_constants": [n, None, "x"]} for n in (1, 1, 2)]
+    for _ in range(2):
+        store.update({"uuid": "a", "index": 1, "output": {"steps": output}}, save=SAVE)
+    assert store.additional_stores[BLOB_STORE].count() == 3
+    assert store.get_output("a", load=True) == {"steps": output}
 
 
 def _interrupt(*_, **__):

@@ -1,0 +1,436 @@
+"""The commands of MongoDB that FireWorks, maggma and jobflow send, over mongomock's collections.
+
+One lock around every command: each is atomic, so findAndModify and $inc hold what they hold in
+MongoDB. The server presents itself as a standalone one, without transactions. What it does not
+know is an error, never a silent success.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import bson
+import mongomock_ng
+from bson import Int64, ObjectId
+from pymongo import ReturnDocument
+
+from sse_flows.testing.mongo_wire import MAX_MESSAGE, Document
+
+MAX_DOCUMENT = 16 * 1024 * 1024
+_FIRST_BATCH = 101
+_FIELDS = ("$set", "$unset", "$inc", "$min", "$max", "$rename", "$setOnInsert", "$currentDate")
+_ARRAYS = ("$push", "$pull", "$pullAll", "$addToSet", "$pop")
+_UPDATE_OPERATORS = frozenset(_FIELDS + _ARRAYS)
+_NOT_HERE = frozenset({"$mul", "$bit"})
+_INDEX_OPTIONS = ("name", "unique", "sparse", "partialFilterExpression")
+_DUPLICATE = 11000
+
+
+class CommandError(Exception):
+    """A refusal, with MongoDB's number and name for it."""
+
+    def __init__(self, code: int, name: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.name = code, name
+
+
+def _failure(error: Exception) -> Document:
+    """Reply to a command that failed."""
+    code, name, message = getattr(error, "code", None) or 2, "BadValue", str(error)
+    if isinstance(error, CommandError):
+        name = error.name
+    elif isinstance(error, NotImplementedError):
+        code, name, message = 238, "NotImplemented", f"not known to the test server: {error}"
+    elif code == _DUPLICATE:
+        name = "DuplicateKey"
+    else:
+        message = f"{type(error).__name__}: {error}"
+    return {"ok": 0.0, "errmsg": message, "code": code, "codeName": name}
+
+
+def _write_error(index: int, error: Exception) -> Document:
+    """Entry of `writeErrors` for one statement of a bulk write."""
+    reply = _failure(error)
+    details = getattr(error, "details", None) or {}
+    keys = {key: details[key] for key in ("keyPattern", "keyValue") if key in details}
+    return {"index": index, "code": reply["code"], "errmsg": reply["errmsg"], **keys}
+
+
+def _refuse(command: Document, *options: str) -> None:
+    for option in options:
+        if command.get(option):
+            raise NotImplementedError(option)
+
+
+def has_operators(update: Any) -> bool:
+    """Whether an update modifies fields (True) or replaces the document (False).
+
+    Raises
+    ------
+    CommandError
+        Operators and fields are mixed, or an operator does not exist.
+    NotImplementedError
+        An aggregation pipeline, or an operator that mongomock lacks.
+    """
+    if isinstance(update, list):
+        raise NotImplementedError("updates by a pipeline")
+    operators = [key for key in update if key.startswith("$")]
+    if operators and len(operators) != len(update):
+        raise CommandError(9, "FailedToParse", "operators and fields are mixed in an update")
+    for operator in operators:
+        if operator in _NOT_HERE:
+            raise NotImplementedError(operator)
+        if operator not in _UPDATE_OPERATORS:
+            raise CommandError(9, "FailedToParse", f"Unknown modifier: {operator}")
+    return bool(operators)
+
+
+class Commands:
+    """All databases of one server, and what clients may ask of them."""
+
+    def __init__(self, client: mongomock_ng.MongoClient | None = None) -> None:
+        self.client = client or mongomock_ng.MongoClient()
+        self.lock = threading.RLock()
+        self._cursors: dict[int, tuple[str, list[Document]]] = {}
+        self._cursor_ids = itertools.count(int(time.time()) << 20)
+        self._started = time.time()
+        self._known = self._table()
+
+    def run(self, command: Document) -> Document:
+        """Answer one command; whatever goes wrong is an error of the reply."""
+        name = next(iter(command), "")
+        with self.lock:
+            try:
+                return {**self._command(name, command)(command), "ok": 1.0}
+            except Exception as error:
+                return _failure(error)
+
+    def _command(self, name: str, command: Document) -> Callable[[Document], Document]:
+        if command.get("startTransaction") or command.get("autocommit") is False:
+            raise CommandError(20, "IllegalOperation", "Transactions need a replica set")
+        if name.lower() not in self._known:
+            raise CommandError(59, "CommandNotFound", f"no such command: '{name}'")
+        return self._known[name.lower()]
+
+    def _table(self) -> dict[str, Callable[[Document], Document]]:
+        """Commands by name in lower case: a few have been spelt in two ways."""
+        return {
+            name.removeprefix("do_").lower(): getattr(self, name)
+            for name in dir(self)
+            if name.startswith("do_")
+        }
+
+    def _collection(self, command: Document) -> Any:
+        name = next(iter(command))
+        if not isinstance(command[name], str):
+            raise NotImplementedError(f"{name} of a whole database")
+        return self.client[command["$db"]][command[name]]
+
+    def _exists(self, command: Document) -> bool:
+        names = self.client[command["$db"]].list_collection_names()
+        return command[next(iter(command))] in names
+
+    # -- the server -------------------------------------------------------------------------
+
+    def do_hello(self, command: Document) -> Document:
+        """Who we are; the wire version is that of MongoDB 7."""
+        legacy = {} if "hello" in command else {"ismaster": True}
+        return legacy | {
+            "helloOk": True,
+            "isWritablePrimary": True,
+            "maxBsonObjectSize": MAX_DOCUMENT,
+            "maxMessageSizeBytes": MAX_MESSAGE,
+            "maxWriteBatchSize": 100_000,
+            "localTime": datetime.datetime.now(datetime.UTC),
+            "logicalSessionTimeoutMinutes": 30,
+            "minWireVersion": 0,
+            "maxWireVersion": 21,
+            "readOnly": False,
+        }
+
+    do_ismaster = do_hello
+
+    def do_ping(self, command: Document) -> Document:
+        """Still there; sessions need no end, for nothing is kept of them."""
+        return {}
+
+    do_endsessions = do_killsessions = do_ping
+
+    def do_buildinfo(self, command: Document) -> Document:
+        """Version that pymongo and FireWorks look at."""
+        version = {"version": "7.0.0", "versionArray": [7, 0, 0, 0], "gitVersion": "test server"}
+        return version | {"modules": [], "maxBsonObjectSize": MAX_DOCUMENT}
+
+    def do_serverstatus(self, command: Document) -> Document:
+        """Seconds since the start, no more."""
+        uptime = time.time() - self._started
+        return {"process": "sse-flows test server", "version": "7.0.0", "uptime": uptime}
+
+    def do_connectionstatus(self, command: Document) -> Document:
+        """Nobody logs in here."""
+        return {"authInfo": {"authenticatedUsers": [], "authenticatedUserRoles": []}}
+
+    # -- writes -----------------------------------------------------------------------------
+
+    def _each(self, command: Document, key: str, write: Callable[[int, Document], int]) -> Document:
+        """Do the statements of a bulk write one by one; stop at the first error if ordered."""
+        done, errors = 0, []
+        for index, statement in enumerate(command[key]):
+            try:
+                done += write(index, statement)
+            except Exception as error:
+                errors.append(_write_error(index, error))
+                if command.get("ordered", True):
+                    break
+        return {"n": done, **({"writeErrors": errors} if errors else {})}
+
+    def do_insert(self, command: Document) -> Document:
+        """Insert documents."""
+        collection = self._collection(command)
+
+        def insert(_: int, document: Document) -> int:
+            collection.insert_one({"_id": document.get("_id", ObjectId()), **document})
+            return 1
+
+        return self._each(command, "documents", insert)
+
+    def do_update(self, command: Document) -> Document:
+        """Update, replace or upsert documents."""
+        collection, modified, upserted = self._collection(command), [0], []
+
+        def update(index: int, statement: Document) -> int:
+            result = _update(collection, statement)
+            modified[0] += result.modified_count or 0
+            if result.upserted_id is None:
+                return int(result.matched_count)
+            upserted.append({"index": index, "_id": result.upserted_id})
+            return 1
+
+        reply = self._each(command, "updates", update) | {"nModified": modified[0]}
+        return reply | ({"upserted": upserted} if upserted else {})
+
+    def do_delete(self, command: Document) -> Document:
+        """Delete one document or all that match."""
+        collection = self._collection(command)
+
+        def delete(_: int, statement: Document) -> int:
+            _refuse(statement, "collation", "hint")
+            one = statement.get("limit") == 1
+            method = collection.delete_one if one else collection.delete_many
+            return int(method(statement["q"]).deleted_count)
+
+        return self._each(command, "deletes", delete)
+
+    def do_findandmodify(self, command: Document) -> Document:
+        """Find one document and change it, as one step."""
+        _refuse(command, "collation", "hint")
+        collection, query = self._collection(command), command.get("query") or {}
+        options: Document = {"sort": _sort(command), "projection": command.get("fields")}
+        if command.get("remove"):
+            value = collection.find_one_and_delete(query, **options)
+            return {"lastErrorObject": {"n": int(value is not None)}, "value": value}
+        if command.get("arrayFilters"):
+            options["array_filters"] = command["arrayFilters"]
+        upsert = bool(command.get("upsert"))
+        before = {doc["_id"] for doc in collection.find({}, {"_id": 1})} if upsert else set()
+        found = collection.find_one(query, {"_id": 1}) is not None
+        after = ReturnDocument.AFTER if command.get("new") else ReturnDocument.BEFORE
+        change = has_operators(command["update"])
+        method = collection.find_one_and_update if change else collection.find_one_and_replace
+        value = method(query, command["update"], upsert=upsert, return_document=after, **options)
+        last: Document = {"n": int(found or upsert), "updatedExisting": found}
+        if upsert and not found:
+            ids = (doc["_id"] for doc in collection.find({}, {"_id": 1}))
+            last["upserted"] = next(found for found in ids if found not in before)
+        return {"lastErrorObject": last, "value": value}
+
+    # -- reads ------------------------------------------------------------------------------
+
+    def do_find(self, command: Document) -> Document:
+        """Find documents."""
+        _refuse(command, "collation", "hint", "min", "max", "returnKey", "tailable")
+        cursor = self._collection(command).find(
+            command.get("filter") or {},
+            command.get("projection") or None,
+            sort=_sort(command),
+            skip=command.get("skip") or 0,
+            limit=abs(command.get("limit") or 0),
+        )
+        single = command.get("singleBatch", False)
+        return self._cursor(command, cursor, command.get("batchSize"), single)
+
+    def do_aggregate(self, command: Document) -> Document:
+        """Run a pipeline."""
+        _refuse(command, "collation", "hint")
+        documents = self._collection(command).aggregate(command["pipeline"])
+        return self._cursor(command, documents, (command.get("cursor") or {}).get("batchSize"))
+
+    def do_count(self, command: Document) -> Document:
+        """Count documents."""
+        _refuse(command, "collation", "hint")
+        bounds = {key: command[key] for key in ("skip", "limit") if command.get(key)}
+        return {
+            "n": self._collection(command).count_documents(command.get("query") or {}, **bounds)
+        }
+
+    def do_distinct(self, command: Document) -> Document:
+        """Distinct values of a field."""
+        _refuse(command, "collation", "hint")
+        query = command.get("query") or {}
+        return {"values": self._collection(command).distinct(command["key"], query)}
+
+    def _cursor(
+        self,
+        command: Document,
+        documents: Iterable[Document],
+        size: int | None,
+        single: bool = False,
+    ) -> Document:
+        name = f"{command['$db']}.{next(iter(command.values()))}"
+        return self._batch(name, list(documents), size, "firstBatch", keep=not single)
+
+    def _batch(
+        self, name: str, documents: list[Document], size: int | None, key: str, keep: bool = True
+    ) -> Document:
+        limit = (_FIRST_BATCH if key == "firstBatch" else None) if size is None else size
+        batch = list(_batch_of(iter(documents), limit))
+        left, number = documents[len(batch) :], 0
+        if left and keep:
+            number = next(self._cursor_ids)
+            self._cursors[number] = (name, left)
+        return {"cursor": {key: batch, "id": Int64(number), "ns": name}}
+
+    def do_getmore(self, command: Document) -> Document:
+        """Next batch of a cursor; the number of the cursor stays."""
+        number = int(command["getMore"])
+        if number not in self._cursors:
+            raise CommandError(43, "CursorNotFound", f"cursor id {number} not found")
+        name, documents = self._cursors.pop(number)
+        batch = list(_batch_of(iter(documents), command.get("batchSize")))
+        if len(batch) < len(documents):
+            self._cursors[number] = (name, documents[len(batch) :])
+        left = number if number in self._cursors else 0
+        return {"cursor": {"nextBatch": batch, "id": Int64(left), "ns": name}}
+
+    def do_killcursors(self, command: Document) -> Document:
+        """Forget cursors."""
+        killed = [number for number in command["cursors"] if self._cursors.pop(int(number), None)]
+        missing = [number for number in command["cursors"] if number not in killed]
+        none: Document = {"cursorsAlive": [], "cursorsUnknown": []}
+        return {"cursorsKilled": killed, "cursorsNotFound": missing, **none}
+
+    # -- collections and indexes ------------------------------------------------------------
+
+    def do_createindexes(self, command: Document) -> Document:
+        """Create indexes; the kinds that differ from a plain one in what they do are refused."""
+        collection = self._collection(command)
+        before = max(1, len(collection.index_information()))
+        for index in command["indexes"]:
+            _refuse(index, "expireAfterSeconds", "collation", "weights", "wildcardProjection")
+            options = {key: index[key] for key in _INDEX_OPTIONS if key in index}
+            collection.create_index(list(index["key"].items()), **options)
+        after = len(collection.index_information())
+        return {"numIndexesBefore": before, "numIndexesAfter": after}
+
+    def do_listindexes(self, command: Document) -> Document:
+        """Indexes of a collection, that of `_id` first."""
+        if not self._exists(command):
+            raise CommandError(26, "NamespaceNotFound", "ns does not exist")
+        found = self._collection(command).index_information()
+        indexes = [{"v": 2, "key": {"_id": 1}, "name": "_id_"}]
+        for name, index in found.items():
+            if name != "_id_":
+                options = {key: index[key] for key in _INDEX_OPTIONS if index.get(key)}
+                indexes.append({"v": 2, "key": dict(index["key"]), "name": name, **options})
+        return self._cursor(command, indexes, len(indexes))
+
+    def do_dropindexes(self, command: Document) -> Document:
+        """Drop one index, by name or keys, or all."""
+        collection, index = self._collection(command), command["index"]
+        if index == "*":
+            collection.drop_indexes()
+        else:
+            collection.drop_index(list(index.items()) if isinstance(index, dict) else index)
+        return {}
+
+    def do_listcollections(self, command: Document) -> Document:
+        """Collections of a database whose name is given or matches."""
+        wanted = dict(command.get("filter") or {}).pop("name", None)
+        if set(command.get("filter") or {}) - {"name"}:
+            raise NotImplementedError("listCollections with this filter")
+        names = self.client[command["$db"]].list_collection_names()
+        found = [
+            {"name": name, "type": "collection", "options": {}, "info": {"readOnly": False}}
+            for name in names
+            if _named(name, wanted)
+        ]
+        return self._cursor({"$cmd": "$cmd.listCollections", **command}, found, None)
+
+    def do_create(self, command: Document) -> Document:
+        """Create an empty collection."""
+        _refuse(command, "capped", "timeseries", "validator", "viewOn", "collation")
+        self.client[command["$db"]].create_collection(command["create"])
+        return {}
+
+    def do_drop(self, command: Document) -> Document:
+        """Drop a collection."""
+        if not self._exists(command):
+            raise CommandError(26, "NamespaceNotFound", "ns not found")
+        self.client[command["$db"]].drop_collection(command["drop"])
+        return {}
+
+    def do_dropdatabase(self, command: Document) -> Document:
+        """Drop a database."""
+        self.client.drop_database(command["$db"])
+        return {"dropped": command["$db"]}
+
+    def do_listdatabases(self, command: Document) -> Document:
+        """Names of the databases."""
+        names = self.client.list_database_names()
+        return {"databases": [{"name": name, "sizeOnDisk": 1, "empty": False} for name in names]}
+
+
+def _update(collection: Any, statement: Document) -> Any:
+    """Do one statement of an update command."""
+    _refuse(statement, "collation", "hint", "sort")
+    query, update = statement["q"], statement["u"]
+    options: Document = {"upsert": statement.get("upsert", False)}
+    many = statement.get("multi", False)
+    if not has_operators(update):
+        if many:
+            raise CommandError(9, "FailedToParse", "many documents cannot be replaced by one")
+        return collection.replace_one(query, update, **options)
+    if statement.get("arrayFilters"):
+        options["array_filters"] = statement["arrayFilters"]
+    method = collection.update_many if many else collection.update_one
+    return method(query, update, **options)
+
+
+def _sort(command: Document) -> list[tuple[str, Any]] | None:
+    return list(command["sort"].items()) if command.get("sort") else None
+
+
+def _batch_of(documents: Iterator[Document], size: int | None) -> Iterator[Document]:
+    """As many documents as asked for, and as a reply may hold (one document more at most)."""
+    total = 0
+    for document in itertools.islice(documents, size):
+        yield document
+        total += len(bson.encode(document))
+        if total > MAX_DOCUMENT:
+            return
+
+
+def _named(name: str, wanted: Any) -> bool:
+    if wanted is None:
+        return True
+    if isinstance(wanted, str):
+        return name == wanted
+    if isinstance(wanted, dict) and set(wanted) == {"$regex"}:
+        return re.search(wanted["$regex"], name) is not None
+    raise NotImplementedError("listCollections with this filter")
