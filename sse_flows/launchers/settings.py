@@ -160,7 +160,7 @@ def load_fworker() -> FWorker:
     if path is None:
         return FWorker("sse")
     values = read_yaml(path)
-    for key, text in (("name", "name: any name"), ("category", "category: ''"), ("query", "'{}'")):
+    for key, text in (("name", "sse"), ("category", "''"), ("query", "'{}'")):
         if key not in values:
             raise SSEError(f"{path} lacks the key {key!r}", mend=f"Add a line `{key}: {text}`")
     try:
