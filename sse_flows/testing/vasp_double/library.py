@@ -76,7 +76,7 @@ def made_up(symbol: str) -> Potential:
         symbol=symbol,
         element=name,
         mass=float(element.atomic_mass),
-        valence=_valence(element) + _SEMICORE.get(variant.split("_")[0], 0),
+        valence=_valence(element) + _semicore(element, variant.split("_")[0]),
         cutoff=_HARDEST if element.Z < 10 else 300.0,
         electronegativity=_finite(element.X, 1.3),
         covalent_radius=_covalent_radius(element),
@@ -97,6 +97,11 @@ def _valence(element: Any) -> int:
     if element.is_lanthanoid or element.is_actinoid:
         return element.Z - (54 if element.is_lanthanoid else 86)
     return group if group <= 12 else group - 10
+
+
+def _semicore(element: Any, variant: str) -> int:
+    """Electrons of the shell below that a variant counts as valence."""
+    return 2 if variant == "sv" and element.Z in (3, 4) else _SEMICORE.get(variant, 0)
 
 
 def _finite(value: Any, otherwise: float) -> float:

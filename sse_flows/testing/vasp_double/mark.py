@@ -29,7 +29,7 @@ def is_double(source: Any) -> bool:
     source
         A folder of a calculation (path), whose files may be gzipped or end in ``.relax1`` and the
         like; or a document of one: a TaskDoc, its dict, or any part that has the version or the
-        titles of the pseudopotentials.
+        titles of the pseudopotentials, such as the string of the version alone.
 
     Returns
     -------
@@ -38,9 +38,7 @@ def is_double(source: Any) -> bool:
     """
     if isinstance(source, str | Path) and Path(source).is_dir():
         return any(_marked(path) for path in _candidates(Path(source)))
-    if hasattr(source, "model_dump_json"):
-        return MARK in source.model_dump_json()
-    return MARK in str(source)
+    return MARK.lower() in str(source).lower()  # pymatgen writes versions in small letters
 
 
 def _candidates(folder: Path) -> list[Path]:

@@ -109,10 +109,14 @@ class PairModel:
 
     def _bond_lengths(self, potentials: Sequence[Potential]) -> Array:
         if self.ionic:
-            radii = np.array([_ionic_radius(p, s) for p, s in zip(potentials, self.states, strict=True)])
+            radii = np.array(
+                [_ionic_radius(p, s) for p, s in zip(potentials, self.states, strict=True)]
+            )
         else:
             metals = all(p.metal for p in potentials)
-            radii = np.array([p.metallic_radius if metals else p.covalent_radius for p in potentials])
+            radii = np.array(
+                [p.metallic_radius if metals else p.covalent_radius for p in potentials]
+            )
         return radii[:, None] + radii[None, :]
 
     def _morse(self, potentials: Sequence[Potential]) -> tuple[Array, Array, Array]:

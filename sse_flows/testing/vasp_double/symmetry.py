@@ -38,22 +38,32 @@ class Symmetry:
         return Evaluated(evaluated.energy, forces / n, stress / n)
 
 
-def find_symmetry(crystal: Crystal, precision: float) -> Symmetry | None:
-    """Operations within a tolerance (Å); None where none could be found."""
+def find_symmetry(crystal: Crystal, precision: float) -> Symmetry:
+    """Operations within a tolerance (Å); the identity alone where spglib finds none."""
+    rotations, translations = _operations(crystal, precision)
+    images = [
+        _image(crystal.fractional @ rotation.T + translation, crystal)
+        for rotation, translation in zip(rotations, translations, strict=True)
+    ]
+    return Symmetry(rotations, np.array(images))
+
+
+def point_group(crystal: Crystal, precision: float) -> NDArray[np.int64]:
+    """Rotations in fractional coordinates, each once, shape (rotations, 3, 3)."""
+    return np.unique(_operations(crystal, precision)[0], axis=0)
+
+
+def _operations(crystal: Crystal, precision: float) -> tuple[NDArray[np.int64], Array]:
     import spglib
 
     cell = (crystal.lattice, crystal.fractional, crystal.types)
     try:
         found = spglib.get_symmetry(cell, symprec=precision)
-    except Exception:  # newer spglib raises where older returned None
+    except Exception:  # newer versions raise where older ones returned None
         found = None
     if found is None:
-        return None
-    images = [
-        _image(crystal.fractional @ rotation.T + translation, crystal)
-        for rotation, translation in zip(found["rotations"], found["translations"], strict=True)
-    ]
-    return Symmetry(np.array(found["rotations"]), np.array(images))
+        return np.eye(3, dtype=np.int64)[None], np.zeros((1, 3))
+    return np.array(found["rotations"]), np.array(found["translations"])
 
 
 def _image(moved: Array, crystal: Crystal) -> NDArray[np.int64]:
