@@ -177,7 +177,7 @@ def _kpoints(setup: Setup) -> Iterator[str]:
             yield f'   <v name="usershift">{" ".join(map(str, k.shift))}</v>'
         yield "  </generation>"
     yield from _varray("kpointlist", k.points)
-    yield from _varray("weights", k.weights[:, None])
+    yield from _varray("weights", k.weights.reshape(-1, 1))
     yield " </kpoints>"
 
 
@@ -200,7 +200,7 @@ def _structure(crystal: Crystal, name: str = "") -> Iterator[str]:
     yield "  <crystal>"
     yield from _varray("basis", crystal.lattice)
     yield f'  <i name="volume">{crystal.volume:16.8f}</i>'
-    yield from _varray("rec_basis", np.linalg.inv(crystal.lattice).T)
+    yield from _varray("rec_basis", np.linalg.inv(crystal.lattice).T.astype(float))
     yield "  </crystal>"
     yield from _varray("positions", crystal.fractional % 1.0)
     yield " </structure>"
@@ -232,7 +232,7 @@ def _eigenvalues(setup: Setup) -> Iterator[str]:
         for number, (energies, occupations) in enumerate(levels, 1):
             yield f'    <set comment="kpoint {number}">'
             rows = np.column_stack([energies, occupations])
-            yield from ("<r>%10.4f %8.4f </r>" % tuple(row) for row in rows)
+            yield from (f"<r>{energy:10.4f} {filled:8.4f} </r>" for energy, filled in rows)
             yield "    </set>"
         yield "   </set>"
     yield "  </set></array></eigenvalues>"
@@ -245,6 +245,6 @@ def _density(setup: Setup) -> Iterator[str]:
     yield "  <total><array><field>energy</field><field>total</field><field>integrated</field><set>"
     for spin in range(1, setup.bands.spins + 1):
         yield f'   <set comment="spin {spin}">'
-        yield from ("<r>%12.4f %12.4f %12.4f </r>" % tuple(row) for row in table)
+        yield from (f"<r>{e:12.4f} {d:12.4f} {i:12.4f} </r>" for e, d, i in table)
         yield "   </set>"
     yield "  </set></array></total></dos>"
