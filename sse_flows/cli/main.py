@@ -12,6 +12,7 @@ from sse_flows.cli import (
     campaign,
     center_screen,
     check,
+    export,
     imports,
     init,
     models,
@@ -39,6 +40,7 @@ app.command("results")(campaign.results)
 app.command("report")(campaign.report)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
+app.command("export")(export.export)
 app.add_typer(imports.app, name="import")
 app.command(
     "screen",
