@@ -12,6 +12,7 @@ from sse_flows.cli import (
     campaign,
     center_screen,
     check,
+    export,
     imports,
     init,
     models,
@@ -43,6 +44,7 @@ app.command("report")(campaign.report)
 app.command("recover")(recover.recover)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
+app.command("export")(export.export)
 app.add_typer(imports.app, name="import")
 app.command(
     "screen",
