@@ -16,7 +16,7 @@ from sse_flows.testing import mongo_table
 from sse_flows.testing.mongo_index import IndexedServer
 from sse_flows.testing.mongo_table import Table
 
-FIELDS = ("_id", "a", "b.c", "b", "l.x")
+FIELDS = ("_id", "a", "b.c", "b", "l", "l.x")
 OBJECTS = [ObjectId(bytes([number]) * 12) for number in range(2)]
 TIMES = [datetime.datetime(2024, 1, day) for day in (1, 2)]
 
@@ -65,6 +65,34 @@ operations = st.one_of(
     st.tuples(st.just("find"), queries, sorts, st.integers(0, 3)),
     st.tuples(st.just("count"), queries),
     st.tuples(st.just("distinct"), names, queries),
+)
+
+
+# alike, as the documents of a queue are: here an index can sort
+digits = st.integers(0, 4)
+alike = st.fixed_dictionaries(
+    {"a": digits, "b": st.fixed_dictionaries({"c": st.sampled_from(["x", "y", None])})},
+    optional={"l": st.lists(digits, max_size=3)},
+)
+easy_queries = st.fixed_dictionaries(
+    {},
+    optional={
+        "a": digits | st.fixed_dictionaries({"$in": st.lists(digits, max_size=3)}),
+        "b.c": st.sampled_from(["x", "y", None]),
+        "l": digits,
+    },
+)
+easy_sorts = st.lists(
+    st.tuples(st.sampled_from(["a", "b.c"]), st.sampled_from([1, -1])),
+    max_size=2,
+    unique_by=lambda s: s[0],
+)
+easy_changes = st.fixed_dictionaries({"$set": st.fixed_dictionaries({"a": digits})}) | alike
+easy_operations = st.one_of(
+    st.tuples(st.just("exchange"), easy_queries, easy_changes, easy_sorts),
+    st.tuples(st.just("update"), easy_queries, easy_changes, st.booleans()),
+    st.tuples(st.just("delete"), easy_queries, st.just(False)),
+    st.tuples(st.just("find"), easy_queries, easy_sorts, st.integers(0, 3)),
 )
 
 
@@ -120,18 +148,28 @@ def _few_documents_are_many():
     mongo_table._FEW = few
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(documents, max_size=8), st.lists(operations, min_size=1, max_size=8))
-def test_indexes_never_change_an_answer(stored, steps) -> None:
+def _compare(stored: list[dict], steps: list[tuple]) -> None:
+    """Do the same with and without indexes, and compare answers and documents."""
     plain, indexed = _table(()), _table(FIELDS)
-    steps = [("insert", document) for document in stored] + steps
-    for number, step in enumerate(steps):
+    for number, step in enumerate([("insert", document) for document in stored] + steps):
         one, other = _do(plain, number, step), _do(indexed, number, step)
         assert _same(one, other), step
     assert _same(list(plain.store.documents), list(indexed.store.documents))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
+@given(st.lists(documents, max_size=8), st.lists(operations, min_size=1, max_size=8))
+def test_indexes_never_change_an_answer(stored, steps) -> None:
+    _compare(stored, steps)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(alike, max_size=12), st.lists(easy_operations, min_size=1, max_size=12))
+def test_indexes_never_change_an_answer_among_documents_alike(stored, steps) -> None:
+    _compare(stored, steps)
+
+
+@settings(max_examples=150, deadline=None)
 @given(st.lists(documents, max_size=8), queries, sorts)
 def test_answers_are_those_of_mongomock(stored, query, sort) -> None:
     table, reference = _table(FIELDS), mongomock_ng.MongoClient()["tests"]["rows"]
@@ -146,3 +184,27 @@ def test_answers_are_those_of_mongomock(stored, query, sort) -> None:
             return type(error)
 
     assert _same(_do(table, 0, ("find", query, sort, 0)), expected())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    documents,
+    st.sets(st.sampled_from(["_id", "a", "b.c", "l.x", "zz"]), min_size=1),
+    st.booleans(),
+)
+def test_projections_keep_what_they_name(document, fields, include) -> None:
+    table = _table(())
+    table.insert({"_id": 0, **document})
+    (shown,) = table.find({}, dict.fromkeys(fields, include))
+    (whole,) = table.find({})
+    assert ("_id" in shown) is (include or "_id" not in fields)
+    assert list(shown) == [key for key in whole if key in shown]
+    tops = {field.split(".")[0] for field in fields if field != "_id"}
+    if fields == {"_id"}:
+        tops = set() if include else set(whole) - {"_id"}
+        assert set(shown) - {"_id"} == tops
+    elif include:
+        assert set(shown) - {"_id"} <= tops
+        assert ("a" in shown) is ("a" in whole and "a" in tops)
+    else:
+        assert ("a" in shown) is ("a" in whole and "a" not in tops)
