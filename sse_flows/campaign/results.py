@@ -147,7 +147,7 @@ def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, An
     return {
         "campaign": settings_of(campaign.manifest),
         "method": make_code(campaign.manifest).method,
-        "versions": _versions(),
+        "versions": installed_versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "compounds": {
             one.compound_id: {
@@ -202,7 +202,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
         code=make_code(manifest).method,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings_of(manifest),
-        versions=_versions(),
+        versions=installed_versions(),
         store=store_place(store),
         compounds=compounds,
         failures=[
@@ -246,7 +246,8 @@ def _reference_rows(
     return [one for one in sets if one.compound_id not in computed]
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
     found = {}
     for package in VERSIONS:
         try:

@@ -6,7 +6,7 @@ import pytest
 
 from sse_flows.launchers import queue
 from sse_flows.launchers.queue import ask_slurm, parse_squeue_line
-from sse_flows.testing.launchpads import FakeSlurm
+from sse_flows.testing.launchpad_states import FakeSlurm
 
 
 @pytest.fixture

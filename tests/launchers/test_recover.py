@@ -16,7 +16,7 @@ from sse_flows.launchers import recover as module
 from sse_flows.launchers import repair, watch
 from sse_flows.launchers.queue import Queue, QueueJob
 from sse_flows.launchers.recover import Options, recover
-from sse_flows.testing.launchpads import Bench, FakeSlurm, memory_launchpad, memory_store
+from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
 
 CHAIN = {
     "relax": [],

@@ -14,7 +14,7 @@ from sse_flows.launchers import watch as module
 from sse_flows.launchers.scene import Finding
 from sse_flows.launchers.submission import Submission
 from sse_flows.launchers.watch import watch
-from sse_flows.testing.launchpads import Bench, FakeSlurm, memory_launchpad, memory_store
+from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
 
 CHAIN = {
     "order": [],
