@@ -16,8 +16,10 @@ from sse_flows.cli import (
     imports,
     init,
     models,
+    recover,
     retrain,
     screen,
+    submit,
     subsets,
     substitute,
     worker,
@@ -35,9 +37,11 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
-app.command("status")(campaign.status)
+app.command("submit")(submit.submit)
+app.command("status", cls=campaign.StatusCommand)(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
+app.command("recover")(recover.recover)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.command("export")(export.export)
