@@ -97,7 +97,7 @@ class Outcar:
 
 
 def _inputs(setup: Setup) -> Iterator[str]:
-    for potential in setup.potentials:
+    for potential in setup.potentials * 2:  # VASP lists them twice, and ASE halves the list
         yield f" POTCAR:    {potential.title}"
     for p in setup.potentials:
         yield f"   VRHFIN ={p.element}: made up for tests"
@@ -123,6 +123,9 @@ def _sizes(setup: Setup) -> Iterator[str]:
     points, bands = setup.bands.energies.shape
     x, y, z = setup.grid
     yield f"   k-points           NKPTS = {points:6d}   number of bands    NBANDS= {bands:6d}"
+    yield " k-points in reciprocal lattice and weights: reduced by symmetry"
+    for k, weight in zip(setup.kpoints.points, setup.kpoints.weights, strict=True):
+        yield "".join(f"{x:12.8f}" for x in k) + f"{weight:14.6f}"
     yield f"   number of dos      NEDOS = {301:6d}   number of ions     NIONS = " + (
         f"{len(setup.crystal.species):6d}"
     )
