@@ -48,6 +48,7 @@ class Outcar:
         self.write(
             f"----------- Iteration {ionic:6d}({number:4d})  -----------",
             f"      LOOP:  cpu time {seconds:10.4f}: real time {seconds:10.4f}",
+            _electrons(self.setup),
             f"  entropy T*S    EENTRO = {entropy:18.8f}",
             f"  free energy    TOTEN  = {energy:18.8f} eV",
         )
@@ -59,14 +60,15 @@ class Outcar:
 
     def ionic_step(self, crystal: Crystal, result: Evaluated, seconds: float) -> None:
         """Level, charges, energy, stress and forces of a geometry."""
-        bands = self.setup.bands
-        moment = 0.0 if bands.moments is None else float(bands.moments.sum())
-        self.write(f" E-fermi : {bands.fermi:9.4f}     XC(G=0): {0:9.4f}     alpha+bet : {0:9.4f}")
-        self.write(f" number of electron {bands.electrons:15.7f} magnetization {moment:15.7f}")
+        fermi = self.setup.bands.fermi
+        self.write(f" E-fermi : {fermi:9.4f}     XC(G=0): {0:9.4f}     alpha+bet : {0:9.4f}")
         self.write(*_site_tables(self.setup))
         self.write(*_stress(crystal, result), *_forces(crystal, result))
         self.write(
+            "  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)",
+            _RULE,
             f"  free  energy   TOTEN  = {result.energy:18.8f} eV",
+            "",
             f"  energy  without entropy={result.energy:18.8f}"
             f"  energy(sigma->0) ={result.energy:18.8f}",
             f"     LOOP+:  cpu time {seconds:10.4f}: real time {seconds:10.4f}",
@@ -117,6 +119,12 @@ def _inputs(setup: Setup) -> Iterator[str]:
     yield f"   LEPSILON= {'T' if incar.logical('LEPSILON') else 'F':>6s}"
     yield f"   NELECT = {setup.bands.electrons:12.4f}    total number of electrons"
     yield "   ions per type = " + "".join(f"{n:6d}" for n in setup.crystal.counts)
+
+
+def _electrons(setup: Setup) -> str:
+    moments = setup.bands.moments
+    moment = "" if moments is None else f"{moments.sum():15.7f}"
+    return f" number of electron {setup.bands.electrons:15.7f} magnetization {moment}"
 
 
 def _sizes(setup: Setup) -> Iterator[str]:
