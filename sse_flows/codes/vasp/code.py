@@ -23,7 +23,7 @@ from sse_flows.codes.vasp.launch import Launch
 from sse_flows.codes.vasp.makers import BornMaker, ForcesMaker, RelaxMaker
 from sse_flows.codes.vasp.potcars import Potcar, choose
 
-SYMPREC = 1e-4
+SYMPREC = 1e-3
 """Å; of displacements, whatever atomate2 is set to on this machine."""
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from atomate2.vasp.sets.base import VaspInputGenerator
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
-from pymatgen.io.vasp.sets import UserPotcarFunctional
 
 from sse_flows.codes.espresso.inputs import is_polarised
 from sse_flows.codes.vasp.potcars import Potcar
@@ -166,7 +165,6 @@ class Inputs(VaspInputGenerator):
     auto_ismear: bool = False
     auto_metal_kpoints: bool = False
     bandgap_tol: float = 1e-4
-    user_potcar_functional: UserPotcarFunctional = None
 
     @property
     def incar_updates(self) -> dict[str, Any]:

@@ -132,12 +132,15 @@ def _read(symbol: str, functional: str, place: str) -> Potcar | None:
         warnings.simplefilter("ignore")  # unknown to pymatgen's table of POTCARs
         try:
             single: Any = PotcarSingle.from_symbol_and_functional(symbol, functional)
+            titel, enmax = str(single.keywords["TITEL"]).strip(), float(single.keywords["ENMAX"])
         except FileNotFoundError:
             return None
-    keys = single.keywords
-    return Potcar(
-        symbol, str(keys["TITEL"]).strip(), _digest(single.data), float(keys.get("ENMAX", 0.0))
-    )
+        except (KeyError, ValueError, IndexError) as error:  # cut off, or something else
+            raise SSEError(
+                f"the POTCAR {symbol} of {functional} in {place} is damaged",
+                mend="Copy it anew from VASP's own files",
+            ) from error
+    return Potcar(symbol, titel, _digest(single.data), enmax)
 
 
 def _digest(text: str) -> str:

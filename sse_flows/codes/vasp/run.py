@@ -131,6 +131,8 @@ class Calculation:
         generator = copy.deepcopy(self.inputs)
         write_vasp_input_set(structure, generator, apply_incar_updates=False)
         incar = Incar.from_file("INCAR")
+        if not self.is_ionic:
+            incar.setdefault("IBRION", -1)  # VASP's default; pymatgen leaves it out, emmet asks
         incar.update(keys)
         incar.write_file("INCAR")
 
