@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from custodian.custodian import CustodianError
+from custodian.custodian import CustodianError, ValidationError
 
 from sse_flows.codes.vasp.documents import corrections_of
 from sse_flows.errors import SSEError
@@ -22,19 +22,19 @@ class Kind:
 
 
 def _kind(names: str, message: str, mend: str) -> Kind:
-    return Kind(frozenset(names.split()), message, mend)
+    return Kind(frozenset(names.lower().split()), message, mend)
 
 
 _STRUCTURE = "Check the structure for overlapping or missing atoms"
 
 KINDS: tuple[Kind, ...] = (
     _kind(
-        "Unconverged Non-converging nonconv",
+        "Unconverged Non-converging_job",
         "electrons or ions did not converge",
         f"{_STRUCTURE}; else set code.incar (ALGO, AMIX, BMIX, NELM), or raise relax.steps",
     ),
     _kind(
-        "zbrent brions pricel Potim POTIM",
+        "zbrent brions pricel potim",
         "the relaxation got stuck",
         "Set code.incar.IBRION or POTIM, or start from a better structure",
     ),
@@ -77,6 +77,13 @@ _UNKNOWN = Kind(
 )
 
 
+_INCOMPLETE = Kind(
+    frozenset(),
+    "VASP ended but its results are incomplete",
+    "Look for a full disk, and run the campaign again",
+)
+
+
 def failure(error: CustodianError, folder: Path) -> SSEError:
     """The error of a run that custodian gave up.
 
@@ -89,10 +96,12 @@ def failure(error: CustodianError, folder: Path) -> SSEError:
     """
     tried = corrections_of(folder)
     names = [name for line in tried[-1:] for name in line.split(":")[0].split(", ")]
-    kind = next((k for k in KINDS if k.names & {n.replace(" ", "_") for n in names}), _UNKNOWN)
-    what = kind.message if not names else f"{kind.message} ({', '.join(names)})"
-    if not names:
-        what = f"{what} ({last_words(folder) or ' '.join(error.message.split())[:120]})"
+    plain = {name.replace(" ", "_").lower() for name in names}
+    kind = next((kind for kind in KINDS if kind.names & plain), _UNKNOWN)
+    said = ", ".join(names) or last_words(folder) or " ".join(error.message.split())[:120]
+    if isinstance(error, ValidationError):
+        kind, said = _INCOMPLETE, error.message
+    what = f"{kind.message} ({said})"
     actions = [line for line in tried if not line.endswith("nothing left to try")]
     after = f"; tried: {' | '.join(actions)}" if actions else ""
     return SSEError(f"{what}{after}; output in {folder}", mend=kind.mend)

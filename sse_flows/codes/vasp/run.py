@@ -24,8 +24,8 @@ from monty.os.path import zpath
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar, Poscar
 
-from sse_flows.codes.vasp.documents import VaspDocument, read_document
-from sse_flows.codes.vasp.faults import failure
+from sse_flows.codes.vasp.documents import VaspDocument, corrections_of, read_document
+from sse_flows.codes.vasp.faults import failure, last_words
 from sse_flows.codes.vasp.inputs import (
     _LINEAR_RESPONSE_REFUSES,
     PARALLEL,
@@ -42,7 +42,7 @@ from sse_flows.codes.vasp.walltime import (
     refuse_to_start_late,
 )
 from sse_flows.codes.walltime import seconds_left
-from sse_flows.errors import OutOfTimeError, SSEError
+from sse_flows.errors import OutOfTimeError, SSEError, one_line
 
 RECORD_FILE = "sse_calculation.json"
 """What a folder computes (a hash of its input) and how far it got."""
@@ -111,7 +111,8 @@ class Calculation:
             record.write("stopped")
             raise
         except CustodianError as error:
-            record.write("failed")
+            # a crash that no handler knows says nothing against the geometry it came to
+            record.write("failed" if corrections_of(folder) else "stopped")
             raise failure(error, folder) from error
         except SSEError:
             record.write("failed")
@@ -149,7 +150,16 @@ class Calculation:
                 "monitor_freq": int(CHECK_INTERVAL / _POLL),
             },
         }
-        run_vasp(**{**options, **self.run_kwargs})
+        try:
+            run_vasp(**{**options, **self.run_kwargs})
+        except (SSEError, CustodianError):
+            raise
+        except Exception as error:  # handlers read files that a failed run left incomplete
+            raise SSEError(
+                f"custodian could not treat a fault ({one_line(error)}) in {Path.cwd()}; VASP "
+                f"said: {last_words(Path.cwd())}",
+                mend="Look at vasp.out there, and set code.incar accordingly",
+            ) from error
 
     def _clean(self, folder: Path) -> None:
         """Remove what nobody reads again, and zip as atomate2 is told to."""

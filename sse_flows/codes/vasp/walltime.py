@@ -89,7 +89,7 @@ class StoppedHandler(ErrorHandler):
             Somebody else stopped the calculation.
         """
         folder = Path(directory)
-        if not was_stopped(folder):
+        if not was_stopped(folder, self.clock.ionic):
             return False
         if self.clock.has_stopped:
             raise OutOfTimeError(
@@ -123,10 +123,14 @@ def refuse_to_start_late(folder: Path) -> None:
         )
 
 
-def was_stopped(folder: Path) -> bool:
-    """Whether STOPCAR ended the run in a folder before it had arrived."""
+def was_stopped(folder: Path, ionic: bool) -> bool:
+    """Whether STOPCAR ended the run in a folder before it had arrived.
+
+    A gentle stop after the only step of a calculation without ionic steps takes nothing away.
+    """
     text = _tail(folder / "OUTCAR")
-    return bool(re.search(r"(soft|hard) stop encountered", text)) and _ARRIVED not in text
+    kinds = "soft|hard" if ionic else "hard"
+    return bool(re.search(rf"({kinds}) stop encountered", text)) and _ARRIVED not in text
 
 
 def step_times(outcar: Path) -> tuple[float, float]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pymatgen.core import SETTINGS, Lattice, Structure
+
+from sse_flows.codes.vasp import run
+from sse_flows.testing.vasp_double import install, installed
 
 POTCAR = """\
   {titel}
@@ -47,6 +51,27 @@ def potcars(tmp_path, monkeypatch) -> Path:
     write_potcars(folder)
     monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory) -> Path:
+    """Folder with a stand-in for VASP and its made-up POTCARs."""
+    folder = tmp_path_factory.mktemp("vasp_double")
+    install(folder)
+    return folder
+
+
+@pytest.fixture
+def double(programs, tmp_path, monkeypatch) -> Iterator[Path]:
+    """The stand-in where atomate2 finds VASP; the present folder is a fresh one."""
+    for variable in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(run, "_POLL", 0.2)
+    folder = tmp_path / "job"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with installed(programs):
+        yield folder
 
 
 @pytest.fixture

@@ -77,17 +77,18 @@ def test_a_calculation_is_not_started_in_the_last_minutes(tmp_path, ends_in):
 
 
 @pytest.mark.parametrize(
-    ("text", "stopped"),
+    ("text", "ionic", "stopped"),
     [
-        ("soft stop encountered!  aborting job ...", True),
-        ("hard stop encountered!  aborting job ...", True),
-        ("reached required accuracy\nsoft stop encountered!  aborting job ...", False),
-        ("aborting loop because EDIFF is reached", False),
+        ("soft stop encountered!  aborting job ...", True, True),
+        ("soft stop encountered!  aborting job ...", False, False),  # its only step is done
+        ("hard stop encountered!  aborting job ...", False, True),
+        ("reached required accuracy\nsoft stop encountered!  aborting job ...", True, False),
+        ("aborting loop because EDIFF is reached", True, False),
     ],
 )
-def test_vasps_own_words_tell_a_stopped_run(tmp_path, text, stopped):
+def test_vasps_own_words_tell_a_stopped_run(tmp_path, text, ionic, stopped):
     (tmp_path / "OUTCAR").write_text(text)
-    assert was_stopped(tmp_path) is stopped
+    assert was_stopped(tmp_path, ionic) is stopped
 
 
 def test_a_stop_of_ours_is_a_want_of_time_and_anothers_is_not(tmp_path, ends_in):
