@@ -114,7 +114,7 @@ class Vasp:
 
     def phonon_maker(self, displacement: float = 0.01) -> PhononMaker:
         """atomate2's phonon maker for an already relaxed cell; displacements in Å."""
-        rule = self.supercell_kpoints or self.kpoints or self._preset["kpoints"]
+        rule = self.supercell_kpoints or self._density
         forces = ForcesMaker(
             input_set_generator=self._inputs("forces", {"NSW": 0}, rule), launch=self._launch
         )
@@ -139,6 +139,12 @@ class Vasp:
     @property
     def _preset(self) -> dict[str, Any]:
         return presets()[self.preset]
+
+    @property
+    def _density(self) -> KPointRule:
+        """What gives cells of any size their k points: a mesh of the file is the cell's alone."""
+        given = None if isinstance(self.kpoints, list) else self.kpoints
+        return given or self._preset["kpoints"]
 
     @property
     def _content(self) -> dict[str, Any]:

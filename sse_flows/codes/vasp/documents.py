@@ -56,7 +56,8 @@ def read_document(folder: Path, label: str, **kwargs: Any) -> VaspDocument:
     kwargs
         For emmet's TaskDoc.from_directory.
     """
-    options = {"parse_dos": False, "parse_bandstructure": False, **kwargs}
+    leave = ("parse_dos", "parse_bandstructure", "store_additional_json")
+    options = {**dict.fromkeys(leave, False), **kwargs}
     task: Any = get_vasp_task_document(folder, **options)
     gap = task.calcs_reversed[0].output.bandgap if task.calcs_reversed else None
     fields = {**dict(task), "task_label": label}

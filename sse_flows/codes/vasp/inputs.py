@@ -206,7 +206,8 @@ def make_inputs(
         "POTCAR": {element: one.symbol for element, one in potcars.items()},
         "POTCAR_FUNCTIONAL": functional,
     }
-    return Inputs(config_dict=config, rule=rule, spin=spin, potcars=dict(potcars))
+    plain = float(rule) if isinstance(rule, (int, float)) else rule  # 5000 and 5000.0: one key
+    return Inputs(config_dict=config, rule=plain, spin=spin, potcars=dict(potcars))
 
 
 def check_structure(structure: Structure, inputs: Inputs) -> None:

@@ -128,7 +128,7 @@ def test_a_relaxation_stopped_for_want_of_time_goes_on_where_it_was(
         maker.run(far)
     assert state(double / "relax-1") == "stopped"
     reached = Poscar.from_file(double / "relax-1" / "CONTCAR", check_for_potcar=False).structure
-    assert reached.volume < 0.999 * far.volume
+    assert abs(reached.volume / far.volume - 1) > 1e-3
     monkeypatch.delenv("SLURM_JOB_END_TIME")
     monkeypatch.delenv("VASP_DOUBLE_STEP_SECONDS")
     document = maker.run(far)
