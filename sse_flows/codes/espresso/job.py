@@ -34,6 +34,8 @@ from sse_flows.errors import OutOfTimeError, SSEError
 
 COMMAND_VARIABLE = "SSE_ESPRESSO_COMMAND"
 DEFAULT_COMMAND = "pw.x"
+# MPI_Abort ends a program with its last lines still in a buffer, and they say what went wrong
+_UNBUFFERED = {"GFORTRAN_UNBUFFERED_PRECONNECTED": "y"}
 MAX_ERRORS = 30
 """Most corrections of one run; restarts after ``max_seconds`` count."""
 
@@ -110,6 +112,7 @@ class ProgramJob(Job):
                 return subprocess.Popen(
                     [*self.command, "-in", self.input_file],
                     cwd=folder,
+                    env={**os.environ, **_UNBUFFERED},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
