@@ -27,6 +27,9 @@ JOB_VERSIONS = {"describe_compound": 1, "train_models": 2}
 """Raise a job's number (0 where it is not listed) when its code gives other results for the same
 inputs: its stored results, and those that build on them, are then computed anew, no others."""
 
+_PLACES = {"train_models": ("table", 1)}
+"""Arguments, by name and number, that say where a file is; another one holds its SHA-256."""
+
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UUID_LENGTH = 36
 _NOT_CONTENT = {"@version", "hosts", "prev_dir"}  # prev_dir: a start to save time, no input
@@ -188,8 +191,20 @@ def _jobs(node: dict) -> list[dict]:
 
 def _work(job: dict) -> dict:
     work = {name: job[name] for name in ("function", "function_args", "function_kwargs")}
+    _forget_place(work)
     version = JOB_VERSIONS.get(job["function"].get("@callable", ""), 0)
     return {**work, "job_version": version} if version else work
+
+
+def _forget_place(work: dict) -> None:
+    """Take out where a file is, so that a campaign that moved keeps its results."""
+    name, number = _PLACES.get(work["function"].get("@callable", ""), ("", -1))
+    named, listed = dict(work["function_kwargs"]), list(work["function_args"])
+    if "/" in str(named.get(name)):  # builtin, or none, is no place
+        named[name] = "file"
+    elif 0 <= number < len(listed) and "/" in str(listed[number]):
+        listed[number] = "file"
+    work.update(function_kwargs=named, function_args=listed)
 
 
 def _content(node: Any, renamed: dict[str, str]) -> Any:

@@ -13,10 +13,12 @@ def check(
         Path | None, typer.Argument(help="Campaign file: look at what its code needs, too.")
     ] = None,
 ) -> None:
-    """Look at Python packages, force fields, programs, store and keys."""
+    """Look at Python packages, force fields, programs, store, keys and cluster."""
     from sse_flows.campaign.environment import inspect_environment
+    from sse_flows.launchers.environment import inspect_cluster
 
     findings = inspect_environment(campaign) if campaign else inspect_environment()
+    findings += inspect_cluster()
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         mark = {"ok": "ok     ", "missing": "missing", "broken": "BROKEN "}[finding.state]

@@ -12,9 +12,11 @@ from sse_flows.cli import (
     campaign,
     center_screen,
     check,
+    export,
     imports,
     init,
     models,
+    recover,
     retrain,
     screen,
     submit,
@@ -36,11 +38,13 @@ app.command("check")(check.check)
 app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
 app.command("submit")(submit.submit)
-app.command("status")(campaign.status)
+app.command("status", cls=campaign.StatusCommand)(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
+app.command("recover")(recover.recover)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
+app.command("export")(export.export)
 app.add_typer(imports.app, name="import")
 app.command(
     "screen",

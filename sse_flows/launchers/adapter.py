@@ -31,8 +31,8 @@ TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh"
 OWN_KEYS = ("max_queued", "job_prefix", "logdir")
 """Keys of the adapter that do not appear in the script."""
 
-SCRIPT_KEYS = ("rocket_launch", "pre_rocket", "post_rocket")
-"""Keys whose values are shell commands, and are written as they are."""
+FREE_KEYS = ("rocket_launch", "pre_rocket", "post_rocket", "job_name")
+"""Keys that may hold any text: shell commands, and what only harmless characters are kept of."""
 
 NOT_SUBMITTED = re.compile(r"unable to contact slurm controller \(connect failure\)", re.I)
 """What sbatch says where nothing can have been submitted, so that trying again is harmless."""
@@ -101,8 +101,8 @@ class SlurmAdapter(CommonAdapter):
         values.setdefault("output", f"{self.prefix}%j.out")
         values["job_name"] = self.prefix + safe_name(values.get("job_name", "job"))
         values["launch_dir"] = shlex.quote(str(Path(launch_dir).resolve()))
-        text = QScriptTemplate(template).safe_substitute(values)
-        return "\n".join(line for line in text.split("\n") if "$$" not in line)
+        lines = [line for line in template.split("\n") if template_keys(line) <= values.keys()]
+        return QScriptTemplate("\n".join(lines)).substitute(values)
 
     def check(self, template: str | None = None) -> None:
         """Look at keys and values without writing anything; raises as :meth:`get_script_str`."""
@@ -114,7 +114,7 @@ class SlurmAdapter(CommonAdapter):
                 continue
             if key not in known and key not in OWN_KEYS:
                 raise SSEError(f"my_qadapter.yaml: unknown key {key!r}", mend=nearest(key, known))
-            if key not in SCRIPT_KEYS and not str(value).isprintable():
+            if key not in FREE_KEYS and not str(value).isprintable():
                 raise SSEError(f"my_qadapter.yaml: {key} has a line break or control character")
         most = self["max_queued"]
         if most is not None and (not isinstance(most, int) or most < 1):

@@ -1,9 +1,9 @@
 """Where FireWorks' and jobflow's files are, and what they open; secrets are never shown.
 
-FireWorks' own rules hold. ``FW_config.yaml`` is that of the working folder, else of ``~/.fireworks``,
-else the one that ``FW_CONFIG_FILE`` names. The other files are those that its ``*_LOC`` keys name,
-else those in its ``CONFIG_FILE_DIR``, the working folder or ``~/.fireworks``; and, for our own
-commands only, those beside it.
+FireWorks' own rules hold. ``FW_config.yaml`` is that of the working folder, else that of
+``~/.fireworks``, else the one that ``FW_CONFIG_FILE`` names. The other files are those that its
+``*_LOC`` keys name, else those in its ``CONFIG_FILE_DIR``, the working folder or ``~/.fireworks``;
+and, for our own commands only, those beside it.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def load_fworker() -> FWorker:
     if path is None:
         return FWorker("sse")
     values = read_yaml(path)
-    for key, text in (("name", "name: any name"), ("category", "category: ''"), ("query", "'{}'")):
+    for key, text in (("name", "sse"), ("category", "''"), ("query", "'{}'")):
         if key not in values:
             raise SSEError(f"{path} lacks the key {key!r}", mend=f"Add a line `{key}: {text}`")
     try:

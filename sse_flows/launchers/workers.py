@@ -85,6 +85,8 @@ def run_workers(request: Request, note: Callable[[str], None] = lambda text: Non
     )
     set_threads(request.threads or 1)
     limits = Limits.of_this_job(request.idle, request.time_limit, request.min_seconds)
+    if limits.end is not None:  # Slurm 22.05 does not set it, and calculations look there first
+        os.environ["SLURM_JOB_END_TIME"] = str(int(limits.end))
     stop = Stop()
     stop.install()
     if processes == 1:

@@ -1,3 +1,59 @@
 """Fixtures of the launchers; servers for all stages come from sse_flows.testing.servers."""
 
 from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class SiteFolder:
+    """Files of `sse init cluster` for the servers of a test."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text that must be in one of the files."""
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def site(mongo, launchpad, job_store, tmp_path, monkeypatch) -> Any:
+    """A home of its own with the files of `sse init cluster`; works in an empty folder.
+
+    A test that wants Slurm names the fixture `cluster` before this one.
+    """
+    from jobflow import SETTINGS
+
+    from sse_flows.launchers.discovery import ask_slurm
+    from sse_flows.launchers.site import Choices, Database, write_site
+
+    folder, home, work = tmp_path / "site", tmp_path / "home", tmp_path / "work"
+    for one in (home, work):
+        one.mkdir()
+    database = Database(host=mongo.host, port=mongo.port, name=mongo.name)
+    write_site(folder, database, ask_slurm(), Choices())
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {
+        "HOME": str(home),
+        "FW_CONFIG_FILE": str(folder / "FW_config.yaml"),
+        "JOBFLOW_CONFIG_FILE": str(folder / "jobflow.yaml"),
+        "PYTHONPATH": root,
+        "PYTHONWARNINGS": "ignore",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME", "SSE_PROFILES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", job_store)
+    monkeypatch.chdir(work)
+    return SiteFolder(folder, environment)
