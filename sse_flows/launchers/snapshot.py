@@ -169,10 +169,7 @@ class PartView:
     def beside(self, fw_id: int) -> set[int]:
         """The firework and those that build on the same ones, but not on it."""
         same = {
-            child
-            for children in self.links.values()
-            if fw_id in children
-            for child in children
+            child for children in self.links.values() if fw_id in children for child in children
         }
         return {fw_id} | (same - self.followers(fw_id))
 
