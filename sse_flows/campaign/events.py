@@ -52,6 +52,12 @@ class EventLog:
         }
         self._append({k: v for k, v in event.items() if v is not None})
 
+    def found(self, uuid: str, stage: str, compound: str | None) -> None:
+        """Append that the store holds the result of a job that no run of this folder computed."""
+        self._append(
+            {"state": "found", "uuid": uuid, "index": 1, "compound": compound, "stage": stage}
+        )
+
     def _append(self, event: dict[str, Any]) -> None:
         event = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **event}
         # a line cut short by a kill must not swallow the first one of the next run

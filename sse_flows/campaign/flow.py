@@ -24,7 +24,7 @@ from sse_flows.campaign.jobs import (
     screen_pool,
     train_models,
 )
-from sse_flows.campaign.keys import with_content_keys
+from sse_flows.campaign.keys import KeyedFlow, keyed
 from sse_flows.campaign.manifest import Manifest, read_manifest
 from sse_flows.campaign.places import PLAN_FILE
 from sse_flows.campaign.pool import (
@@ -127,11 +127,11 @@ class Campaign:
         return read_pool(self.manifest, self.base)
 
     @cached_property
-    def _built(self) -> tuple[Flow, Plan]:
+    def _built(self) -> tuple[KeyedFlow, Plan]:
         return _Builder(self).build()
 
-    def flow(self) -> Flow:
-        """The whole campaign as one flow with content keys, for any launcher of jobflow.
+    def keyed(self) -> KeyedFlow:
+        """The whole campaign with content keys, as plain data.
 
         Raises
         ------
@@ -139,6 +139,20 @@ class Campaign:
             The code cannot be used, a table is missing, or no compound is left.
         """
         return self._built[0]
+
+    @cached_property
+    def _flow(self) -> Flow:
+        return self.keyed().decoded()
+
+    def flow(self) -> Flow:
+        """The whole campaign as one flow with content keys, for any launcher of jobflow.
+
+        Raises
+        ------
+        SSEError
+            As :meth:`keyed`.
+        """
+        return self._flow
 
     def plan(self) -> Plan:
         """Which job of :meth:`flow` gives what."""
@@ -156,7 +170,7 @@ class _Builder:
         self.references: dict[str, Job] = {}
         self.described: dict[str, Job] = {}
 
-    def build(self) -> tuple[Flow, Plan]:
+    def build(self) -> tuple[KeyedFlow, Plan]:
         table = self._table()
         self.code.of([])  # what the code lacks altogether is no fault of a compound
         refuse_what_the_code_cannot(self.pool, self.code)
@@ -165,9 +179,7 @@ class _Builder:
             raise SSEError(f"no compound is left to compute. {reasons}".strip())
         chains = [self._chain(compound) for compound in self.pool.compounds.values()]
         tail = self._tail(table)
-        flow = with_content_keys(
-            Flow([*self.references.values(), *chains, *tail], name=self.manifest.name)
-        )
+        flow = keyed(Flow([*self.references.values(), *chains, *tail], name=self.manifest.name))
         return flow, self._plan(flow)
 
     def _chain(self, compound: Compound) -> Flow:
@@ -270,21 +282,22 @@ class _Builder:
             job.config = _tolerant()
         return jobs
 
-    def _plan(self, flow: Flow) -> Plan:
+    def _plan(self, flow: KeyedFlow) -> Plan:
         plan = Plan(
             name=self.manifest.name,
             roles=self.pool.roles,
             jobs={id_: dict.fromkeys(STAGES, "") for id_ in self.pool.compounds},
             failures=self.pool.failures,
         )
-        for job, _ in flow.iterflow():
-            stage, compound = job.metadata["stage"], job.metadata.get("compound")
-            if stage in STAGES:
-                plan.jobs[compound][stage] = job.uuid  # the last job of a stage gives its document
+        place = {uuid: number for number, uuid in enumerate(flow.parents)}
+        for job in sorted(flow.jobs(), key=lambda job: place[job["uuid"]]):
+            stage, compound = job["metadata"]["stage"], job["metadata"].get("compound")
+            if stage in STAGES:  # the last job of a stage gives its document
+                plan.jobs[compound][stage] = job["uuid"]
             elif stage == "models":
-                plan.models = job.uuid
+                plan.models = job["uuid"]
             elif stage == "screening":
-                plan.screening = job.uuid
+                plan.screening = job["uuid"]
         return plan
 
 

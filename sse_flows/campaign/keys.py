@@ -13,6 +13,8 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from jobflow import Flow
@@ -24,6 +26,9 @@ KEY_VERSION = 1
 JOB_VERSIONS = {"describe_compound": 1, "train_models": 2}
 """Raise a job's number (0 where it is not listed) when its code gives other results for the same
 inputs: its stored results, and those that build on them, are then computed anew, no others."""
+
+_PLACES = {"train_models": ("table", 1)}
+"""Arguments, by name and number, that say where a file is; another one holds its SHA-256."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NOT_CONTENT = {"@version", "hosts", "prev_dir"}  # prev_dir: a start to save time, no input
@@ -42,6 +47,30 @@ def content_key(work: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class KeyedFlow:
+    """A flow with content keys as plain data, which a launcher can send on without decoding it.
+
+    Attributes
+    ----------
+    node
+        The flow as monty writes it: ``jobs`` holds jobs and further flows.
+    parents
+        Id of every job, in an order in which they can run -> ids of the jobs it builds on.
+    """
+
+    node: dict[str, Any]
+    parents: dict[str, list[str]]
+
+    def jobs(self) -> Iterator[dict[str, Any]]:
+        """All jobs, those of nested flows included; one that several flows hold comes again."""
+        yield from _jobs(self.node)
+
+    def decoded(self) -> Flow:
+        """As jobflow's object."""
+        return MontyDecoder().process_decoded(self.node)
+
+
 def with_content_keys(flow: Flow, keep: frozenset[str] | set[str] = frozenset()) -> Flow:
     """Return the flow with every job's id made from its content.
 
@@ -57,15 +86,24 @@ def with_content_keys(flow: Flow, keep: frozenset[str] | set[str] = frozenset())
     Flow
         An equal flow; `flow` itself is left unchanged.
     """
+    return keyed(flow, keep).decoded()
+
+
+def keyed(flow: Flow, keep: frozenset[str] | set[str] = frozenset()) -> KeyedFlow:
+    """Key a flow as :func:`with_content_keys` does; the result is plain data."""
     text = json.dumps(flow, cls=MontyEncoder)
     jobs = {job["uuid"]: job for job in _jobs(json.loads(text))}
     renamed: dict[str, str] = {}
-    for job, _ in flow.iterflow():
+    parents: dict[str, list[str]] = {}
+    for job, before in flow.iterflow():
         if job.uuid not in keep:
             work = _renamed(_work(jobs[job.uuid]), renamed)
             renamed[job.uuid] = str(uuid.UUID(content_key(work)[:32]))
+        name = renamed.get(job.uuid, job.uuid)
+        known = [*parents.get(name, []), *(renamed.get(one, one) for one in before)]
+        parents[name] = list(dict.fromkeys(one for one in known if one != name))
     text = _UUID.sub(lambda match: renamed.get(match.group(), match.group()), text)
-    return json.loads(json.dumps(_without_repeats(json.loads(text))), cls=MontyDecoder)
+    return KeyedFlow(_without_repeats(json.loads(text)), parents)
 
 
 def _without_repeats(node: dict) -> dict:
@@ -86,8 +124,20 @@ def _jobs(node: dict) -> list[dict]:
 
 def _work(job: dict) -> dict:
     work = {name: job[name] for name in ("function", "function_args", "function_kwargs")}
+    _forget_place(work)
     version = JOB_VERSIONS.get(job["function"].get("@callable", ""), 0)
     return {**work, "job_version": version} if version else work
+
+
+def _forget_place(work: dict) -> None:
+    """Take out where a file is, so that a campaign that moved keeps its results."""
+    name, number = _PLACES.get(work["function"].get("@callable", ""), ("", -1))
+    named, listed = dict(work["function_kwargs"]), list(work["function_args"])
+    if "/" in str(named.get(name)):  # builtin, or none, is no place
+        named[name] = "file"
+    elif 0 <= number < len(listed) and "/" in str(listed[number]):
+        listed[number] = "file"
+    work.update(function_kwargs=named, function_args=listed)
 
 
 def _renamed(work: dict, renamed: dict[str, str]) -> dict:

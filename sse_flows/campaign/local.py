@@ -79,7 +79,10 @@ def run_campaign(
 
 
 def write_campaign_report(
-    campaign: Campaign, output: Path | None = None, store: JobStore | None = None
+    campaign: Campaign,
+    output: Path | None = None,
+    store: JobStore | None = None,
+    status: Status | None = None,
 ) -> Path:
     """Write the page of what a campaign has done so far.
 
@@ -91,13 +94,16 @@ def write_campaign_report(
         Where to write; by default ``report.html`` in the results folder.
     store
         Its store, if it is open already.
+    status
+        Where it stands; by default what the log of runs on this machine says.
     """
     from sse_flows.campaign.results import gather_report
     from sse_flows.report import write_report
 
     folder = campaign.folder
-    Plan.read(folder)  # before a store is opened, which would make one
-    data = gather_report(campaign, store or open_store(folder), folder)
+    plan = Plan.read(folder)  # before a store is opened, which would make one
+    status = status or read_status(folder, plan)
+    data = gather_report(campaign, store or open_store(folder), folder, status)
     target = output or folder / REPORT_FILE
     try:
         return write_report(data, target)

@@ -103,7 +103,10 @@ def _gather(
     if source.conductors:
         found.append(from_conductors(source.conductors, ions))
     if source.files:
-        found.append(from_paths([base / name for name in source.files], ions))
+        files = from_paths([base / name for name in source.files], ions)
+        found.append(files)
+        for number, compound in enumerate(files.compounds):
+            files.compounds[number] = _named_from(compound, base)
     if source.materials_project:
         query = source.materials_project
         found.append(
@@ -117,6 +120,14 @@ def _gather(
     for intake in found:
         pool.failures.update(intake.failures)
     return [compound for intake in found for compound in intake.compounds]
+
+
+def _named_from(compound: Compound, base: Path) -> Compound:
+    """The compound with its file named from the campaign's folder, wherever that lies."""
+    path = Path(compound.source)
+    if not path.is_relative_to(base):  # a DOI that the file names, or a file elsewhere
+        return compound
+    return compound.model_copy(update={"source": path.relative_to(base).as_posix()})
 
 
 def _add(pool: Pool, compound: Compound, role: str) -> None:

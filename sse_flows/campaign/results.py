@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     from sse_flows.campaign.flow import Campaign, Plan
+    from sse_flows.campaign.status import Status
     from sse_flows.models.explanation import CompoundExplanation
     from sse_flows.report.document import ReportData
 
@@ -146,7 +147,7 @@ def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, An
     return {
         "campaign": settings_of(campaign.manifest),
         "method": make_code(campaign.manifest).method,
-        "versions": _versions(),
+        "versions": installed_versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "compounds": {
             one.compound_id: {
@@ -161,10 +162,18 @@ def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, An
     }
 
 
-def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportData:
-    """Everything that the page of a campaign shows, of what is done so far."""
+def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Status) -> ReportData:
+    """Everything that the page of a campaign shows, of what is done so far.
+
+    Parameters
+    ----------
+    campaign, store, folder
+        The campaign, its open store and its results folder.
+    status
+        Where it stands; tells what failed.
+    """
     from sse_flows.campaign.flow import Plan, make_code, settings_of
-    from sse_flows.campaign.status import computed_in_last_run, read_status
+    from sse_flows.campaign.status import computed_in_last_run
     from sse_flows.report.document import CompoundReport, Failure, ReportData
     from sse_flows.store.jobstore import store_place
 
@@ -186,7 +195,6 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
                 keys=plan.jobs[compound_id],
             )
         )
-    problems = read_status(folder, plan).problems
     manifest, models = campaign.manifest, results.models()
     return ReportData(
         name=manifest.name,
@@ -194,12 +202,12 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path) -> ReportDa
         code=make_code(manifest).method,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings_of(manifest),
-        versions=_versions(),
+        versions=installed_versions(),
         store=store_place(store),
         compounds=compounds,
         failures=[
             Failure(compound_id=p.compound, stage=p.stage, reason=p.reason, mend=p.mend)
-            for p in problems
+            for p in status.problems
         ],
         models=models,
         screening=results.screening(),
@@ -238,7 +246,8 @@ def _reference_rows(
     return [one for one in sets if one.compound_id not in computed]
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
     found = {}
     for package in VERSIONS:
         try:

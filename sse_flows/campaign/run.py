@@ -15,12 +15,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from jobflow import Flow, JobStore
 from monty.json import MontyDecoder, MontyEncoder
 
 from sse_flows.campaign.events import EventLog
+from sse_flows.campaign.finished import FinishedJobs
 from sse_flows.campaign.graph import DONE, FAILED, RUNNING, WAITING, Graph, Node
 from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.worker import Outcome, run_job, worker_pool
@@ -60,7 +60,7 @@ class LocalRunner:
         self.processes = processes or available_cores()
         self.watch = watch or (lambda graph, node: None)
         self.events = EventLog(self.folder)
-        self._finished: dict[str, str] = {}
+        self._finished = FinishedJobs(store)
         self._crashes: dict[tuple[str, int], int] = {}
 
     def run(self, flow: Flow) -> Graph:
@@ -74,7 +74,7 @@ class LocalRunner:
         graph = Graph(flow)
         with lock(self.folder):
             self.events.start()
-            self._look_up(graph.nodes.values())
+            self._finished.look_up(node.job.uuid for node in graph.nodes.values())
             running: dict[Future, Node] = {}
             pool: ProcessPoolExecutor | None = None
             try:
@@ -156,42 +156,21 @@ class LocalRunner:
             node.state, node.reason = FAILED, outcome.error
             self.events.write(node, FAILED, outcome.seconds, outcome.mend, outcome.details)
             return
-        self._finished.pop(node.job.uuid, None)
+        self._finished.forget(node.job.uuid)
         flows = {
             kind: with_content_keys(json.loads(text, cls=MontyDecoder), keep={node.job.uuid})
             for kind, text in outcome.more.items()
         }
-        self._look_up(graph.finish(node, flows))
+        self._finished.look_up(new.job.uuid for new in graph.finish(node, flows))
         self.events.write(node, DONE, outcome.seconds)
 
-    def _look_up(self, nodes: Any) -> None:
-        """Ask the store, once for many, when these jobs were finished.
-
-        A job that replaced itself has stored an output of None; it counts as finished only once
-        the last job of its replacement has stored a real one.
-        """
-        uuids = sorted({node.job.uuid for node in nodes})
-        for start in range(0, len(uuids), 400):
-            criteria = {"uuid": {"$in": uuids[start : start + 400]}, "output": {"$ne": None}}
-            for doc in self.store.query(criteria, properties=["uuid", "completed_at"]):
-                known = self._finished.get(doc["uuid"], "")
-                self._finished[doc["uuid"]] = max(known, str(doc["completed_at"]))
-
     def _is_done(self, graph: Graph, node: Node) -> bool:
-        """Whether the store holds its result, and none of what it builds on is newer.
-
-        Content keys make the second condition hold by themselves, except where a job may have
-        run without inputs that had failed and have come since.
-        """
-        when = self._finished.get(node.job.uuid)
-        if when is None:
-            return False
-        return all(self._is_older(graph, parent, when) for parent in node.parents)
-
-    def _is_older(self, graph: Graph, parent: str, when: str) -> bool:
-        if parent in self._finished:
-            return self._finished[parent] <= when
-        return not (graph.knows(parent) and graph.state(parent) == DONE)  # done just now: newer
+        """Whether the store holds its result, and none of what it builds on is newer."""
+        done_just_now = (
+            parent not in self._finished and graph.knows(parent) and graph.state(parent) == DONE
+            for parent in node.parents
+        )
+        return self._finished.is_current(node.job.uuid, node.parents) and not any(done_just_now)
 
 
 def available_cores() -> int:

@@ -1,13 +1,17 @@
-"""``sse run``, ``status``, ``results`` and ``report``: the life of a campaign on this machine."""
+"""``sse run``, ``status``, ``results`` and ``report``: the life of a campaign."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from sse_flows.cli.options import CampaignFile, Format, Output, Processes, TableFormat
+
+WATCH_SECONDS = 10
 
 
 def run(
@@ -30,14 +34,53 @@ def run(
         typer.echo(f"report: {outcome.report}")
 
 
-def status(campaign_file: CampaignFile) -> None:
-    """Compounds x stages: waiting, running, done, failed and why."""
-    from sse_flows.campaign.flow import Campaign, Plan
-    from sse_flows.campaign.status import read_status
-    from sse_flows.cli.tables import status_table
+class StatusFormat(StrEnum):
+    """How the status is written."""
 
-    folder = Campaign.from_file(campaign_file).folder
-    typer.echo(status_table(read_status(folder, Plan.read(folder))))
+    table = "table"
+    json = "json"
+
+
+class StatusCommand(TyperCommand):
+    """``sse status``, whose ``--watch`` may do without its number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default number where none follows."""
+        words = []
+        for word, following in zip(args, [*args[1:], ""], strict=True):
+            number = following.replace(".", "", 1).isdigit()
+            words.append(f"--watch={WATCH_SECONDS}" if word == "--watch" and not number else word)
+        return super().parse_args(ctx, words)
+
+
+def status(
+    campaign_file: CampaignFile,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, metavar="[SECONDS]", help="Look again until the end.", show_default=False
+        ),
+    ] = None,
+    form: Annotated[
+        StatusFormat, typer.Option("--format", "-f", help="How to write it.")
+    ] = StatusFormat.table,
+) -> None:
+    """Compounds x stages: waiting, queued, running, done, failed and why."""
+    from sse_flows.cli.watching import show, source
+
+    look = source(campaign_file)
+    if watch is not None and form is StatusFormat.table:
+        show(look, watch)
+        return
+    found = look()
+    if form is StatusFormat.json:
+        from sse_flows.cli.cluster_tables import status_json
+
+        typer.echo(status_json(found))
+    else:
+        from sse_flows.cli.watching import table
+
+        typer.echo(table(found))
 
 
 def results(
@@ -71,5 +114,8 @@ def report(campaign_file: CampaignFile, output: Output = None) -> None:
     """Write one self-contained HTML page of what is done so far."""
     from sse_flows.campaign.flow import Campaign
     from sse_flows.campaign.local import write_campaign_report
+    from sse_flows.cli.watching import source
 
-    typer.echo(f"report: {write_campaign_report(Campaign.from_file(campaign_file), output)}")
+    status = source(campaign_file)()
+    page = write_campaign_report(Campaign.from_file(campaign_file), output, status=status)
+    typer.echo(f"report: {page}")

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sse_flows.campaign.places import IMPORTED
+from sse_flows.cli import export
 from sse_flows.cli.options import Processes
 
 if TYPE_CHECKING:
     from sse_flows.campaign.importing import Imported
     from sse_flows.phonons.entries import Origin
 
-app = typer.Typer(help="Import phonons that others computed.", no_args_is_help=True)
+app = typer.Typer(
+    help="Import phonons that others computed, or a campaign of another machine.",
+    no_args_is_help=True,
+)
+app.command("campaign")(export.import_campaign)
 
 Paths = Annotated[
     list[Path],
@@ -47,7 +52,7 @@ class Method(StrEnum):
 
 @app.callback()
 def imports() -> None:
-    """Import phonons that others computed."""
+    """Import phonons that others computed, or a campaign of another machine."""
 
 
 @app.command("kyoto")

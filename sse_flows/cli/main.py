@@ -12,11 +12,14 @@ from sse_flows.cli import (
     campaign,
     center_screen,
     check,
+    export,
     imports,
     init,
     models,
+    recover,
     retrain,
     screen,
+    submit,
     subsets,
     substitute,
     worker,
@@ -34,11 +37,14 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.add_typer(init.app, name="init")
 app.command("run")(campaign.run)
-app.command("status")(campaign.status)
+app.command("submit")(submit.submit)
+app.command("status", cls=campaign.StatusCommand)(campaign.status)
 app.command("results")(campaign.results)
 app.command("report")(campaign.report)
+app.command("recover")(recover.recover)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
+app.command("export")(export.export)
 app.add_typer(imports.app, name="import")
 app.command(
     "screen",

@@ -242,9 +242,10 @@ class Worker:
 
 
 def this_process() -> dict[str, Any]:
-    """Where this runs, for launch documents: Slurm job, host and process id."""
-    job = os.environ.get("SLURM_JOB_ID")
-    return {"slurm_job_id": job, "host": socket.gethostname(), "pid": os.getpid()}
+    """Where this runs, for launch documents: Slurm job and cluster, host and process id."""
+    job, cluster = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_CLUSTER_NAME")
+    place = {"slurm_job_id": job, "host": socket.gethostname(), "pid": os.getpid()}
+    return {**place, "slurm_cluster": cluster} if cluster else place
 
 
 @contextlib.contextmanager

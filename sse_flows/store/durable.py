@@ -52,6 +52,21 @@ class DurableJobStore(JobStore):
         for found, fields, _ in documents:
             self._put(parts.docs_store, found, fields)
 
+    def put(self, docs: list[dict], key: Any, store: str | None = None) -> None:
+        """Write documents, or arrays of an additional store, as they are.
+
+        Parameters
+        ----------
+        docs
+            As another store holds them: documents point to arrays and do not contain them.
+        key
+            Fields that tell them apart.
+        store
+            Name of the additional store; None for the documents.
+        """
+        parts: Any = self
+        self._put(parts.docs_store if store is None else parts.additional_stores[store], docs, key)
+
     def _separated(self, docs: Any, key: Any, save: Any) -> tuple[list, list]:
         """What jobflow would write: documents and arrays, each with the fields of its key."""
         documents: list[tuple[list[dict], Any, str]] = []

@@ -21,6 +21,9 @@ from sse_flows.store.sqlite import SqliteStore
 STORE_FILE = "store.sqlite"
 """Name of the embedded store within a campaign's results folder."""
 
+EMBEDDED_INDEXES = ("uuid", "index", "metadata.stage", "metadata.compound", "metadata.imported")
+"""Fields that documents of the embedded store are looked up by, as those of MongoDB are."""
+
 ANSWER_WITHIN = 10.0
 """How long a database may take for its first answer, s. There is no patience with it: what never
 answered is more likely misspelt than away."""
@@ -30,7 +33,7 @@ def embedded_store(folder: str | os.PathLike) -> DurableJobStore:
     """JobStore in one SQLite file of a folder (not connected)."""
     path = Path(folder).resolve() / STORE_FILE
     return DurableJobStore(
-        SqliteStore(path, "outputs", indexes=["uuid", "index"]),
+        SqliteStore(path, "outputs", indexes=EMBEDDED_INDEXES),
         additional_stores={
             BLOB_STORE: SqliteStore(
                 path, "blobs", indexes=["blob_uuid", "job_uuid"], key="blob_uuid"

@@ -22,8 +22,9 @@ from pydash import get, has, set_
 
 from sse_flows.errors import SSEError
 
-SCHEMA_VERSION = 1
-"""Layout of the file; one that differs is refused rather than guessed at."""
+SCHEMA_VERSION = 2
+"""Layout of the file, of which 2 has more indexed fields than 1; one that is unknown is refused
+rather than guessed at."""
 
 _SCALARS = (str, int, float)
 
@@ -97,7 +98,7 @@ class SqliteStore(Store):
         with self._collection as db:
             db.execute("BEGIN IMMEDIATE")
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA_VERSION):
+            if version > SCHEMA_VERSION:
                 raise SSEError(
                     f"the store {self.path} has layout {version}, this version reads "
                     f"{SCHEMA_VERSION}",
@@ -115,9 +116,10 @@ class SqliteStore(Store):
         columns = {row[1] for row in db.execute(f"PRAGMA table_info({self._table})")}
         if field not in columns:
             db.execute(f"ALTER TABLE {self._table} ADD COLUMN {column}")
-            for row_id, body in db.execute(f"SELECT id, body FROM {self._table}").fetchall():
-                value = _scalar(_decode(body), field)
-                db.execute(f"UPDATE {self._table} SET {column} = ? WHERE id = ?", (value, row_id))
+            body_of = f"SELECT body FROM {self._table} WHERE id = ?"
+            for row in db.execute(f"SELECT id FROM {self._table}").fetchall():
+                value = _scalar(_decode(db.execute(body_of, row).fetchone()[0]), field)
+                db.execute(f"UPDATE {self._table} SET {column} = ? WHERE id = ?", (value, *row))
         name = _quoted(f"{self.collection_name}:{field}")
         kind = "UNIQUE INDEX" if unique else "INDEX"
         db.execute(f"CREATE {kind} IF NOT EXISTS {name} ON {self._table} ({column})")

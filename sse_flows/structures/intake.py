@@ -142,7 +142,7 @@ def from_folder(path: str | Path, mobile_ions: str | Sequence[str], **known: Any
     SSEError
         If there is no such file.
     """
-    files = _structure_files(Path(path).expanduser())
+    files = structure_files(Path(path).expanduser())
     if not files:
         raise SSEError(
             f"no structure file in {str(path)!r}",
@@ -231,7 +231,8 @@ def _conductor_record(conductor: Conductor) -> Record:
     )
 
 
-def _structure_files(path: Path) -> list[Path]:
+def structure_files(path: Path) -> list[Path]:
+    """Structure files of a folder and the folders in it, or the files of a glob pattern."""
     if path.is_dir():
         found = {f for pattern in STRUCTURE_FILES for f in path.rglob(pattern)}
     else:

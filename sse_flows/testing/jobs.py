@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jobflow import CURRENT_JOB, Flow, JobConfig, OnMissing, Response, job
 
-from sse_flows.errors import SSEError
+from sse_flows.errors import OutOfTimeError, SSEError
 
 TOLERANT = JobConfig(on_missing_references=OnMissing.NONE)
 """Configuration of a job that runs although jobs it builds on failed."""
@@ -97,6 +97,17 @@ def need_file(number: float, path: str, log: str | None = None) -> float:
     _record(log)
     if not Path(path).is_file():
         raise SSEError(f"no file {Path(path).name}")
+    return number
+
+
+@job
+def in_slices(number: float, slices: int, log: str | None = None) -> float:
+    """Run out of time until it has been begun `slices` times in the same folder."""
+    _record(log)
+    with Path("slices").open("a") as file:
+        file.write(".")
+    if len(Path("slices").read_text()) < slices:
+        raise OutOfTimeError("stopped in good order", mend="Run it again")
     return number
 
 

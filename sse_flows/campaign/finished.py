@@ -1,0 +1,61 @@
+"""Which jobs a store holds the results of, and whether they still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+_CHUNK = 400  # databases bound the length of a query
+
+
+class FinishedJobs:
+    """When the jobs of a store were finished, as far as it was asked.
+
+    Parameters
+    ----------
+    store
+        A connected JobStore.
+    """
+
+    def __init__(self, store: JobStore):
+        self.store = store
+        self._when: dict[str, str] = {}
+
+    def look_up(self, uuids: Iterable[str]) -> None:
+        """Ask the store, once for many, when these jobs were finished.
+
+        A job that replaced itself has stored an output of None; it counts as finished only once
+        the last job of its replacement has stored a real one.
+        """
+        wanted = sorted(set(uuids))
+        for start in range(0, len(wanted), _CHUNK):
+            some = {"uuid": {"$in": wanted[start : start + _CHUNK]}, "output": {"$ne": None}}
+            for doc in self.store.query(some, properties=["uuid", "completed_at"]):
+                known = self._when.get(doc["uuid"], "")
+                self._when[doc["uuid"]] = max(known, str(doc["completed_at"]))
+
+    def __contains__(self, uuid: str) -> bool:
+        return uuid in self._when
+
+    def forget(self, uuid: str) -> None:
+        """Forget a job that has run again."""
+        self._when.pop(uuid, None)
+
+    def is_current(self, uuid: str, inputs: Iterable[str]) -> bool:
+        """Whether a job is finished, and nothing known of what it builds on is newer.
+
+        Content keys make the second condition hold by themselves, except where a job may have
+        run without inputs that had failed and have come since.
+
+        Parameters
+        ----------
+        uuid
+            The job.
+        inputs
+            Jobs that it builds on.
+        """
+        when = self._when.get(uuid)
+        return when is not None and all(self._when.get(one, "") <= when for one in inputs)

@@ -1,0 +1,249 @@
+"""Workflows that a process left half written when it was killed: locks, states, orphans.
+
+FireWorks writes a change in several steps under a lock: the launch, the fireworks, the workflow
+that remembers their states. A process killed between two of them leaves the lock behind, or a
+workflow that remembers states which its fireworks do not have, or a finished launch that nobody
+took up. Reruns would wait for the lock, so these are put right first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sse_flows.launchers.liveness import GRACE
+from sse_flows.launchers.scene import Scene
+from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
+
+if TYPE_CHECKING:
+    from fireworks import LaunchPad
+
+LOCK_PATIENCE = 30.0
+"""Seconds for which a lock must be held without a change to be called left behind. It is held
+while one small workflow is read and written, not while a job runs."""
+
+SETTLE = 2.0
+"""Seconds between two looks at states that disagree: a live process is between two writes for
+less."""
+
+TAKE_UP = 60.0
+"""Seconds after which a launch that has ended should have been taken up by its workflow."""
+
+LOCK, HALF_WRITTEN, NOT_TAKEN_UP, ORPHAN, STUCK = (
+    "lock left behind",
+    "half-written workflow",
+    "end not taken up",
+    "firework without a workflow",
+    "waits for nothing",
+)
+_ENDED = ("COMPLETED", "FIZZLED")
+
+
+def break_locks(
+    scene: Scene, patience: float = LOCK_PATIENCE, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Drop the locks that nobody holds any more.
+
+    Parameters
+    ----------
+    scene
+        What to work on.
+    patience
+        Seconds to watch a lock before it is dropped.
+    sleep
+        For tests.
+    """
+    held = _locked(scene)
+    waited = 0.0
+    while held and waited < patience:
+        sleep(min(1.0, patience))
+        waited += min(1.0, patience)
+        now = _locked(scene)
+        held = {key: part for key, part in held.items() if _same_lock(part, now.get(key))}
+    for part in held.values():
+        if not scene.dry_run:
+            node = next(iter(part.states))
+            query = {"nodes": node, "locked": True}
+            scene.launchpad.workflows.update_one(query, {"$unset": {"locked": True}})
+        why = f"held for {patience:.0f} s without a change"
+        scene.found(LOCK, part.compound or part.key, why, "unlocked")
+
+
+def _locked(scene: Scene) -> dict[str, PartView]:
+    pad, keys = scene.launchpad, scene.keys
+    query: dict[str, Any] = {"metadata.sse.part": {"$exists": True}, "locked": True}
+    fields = {"_id": 0, "metadata.sse.part": 1}
+    found = [doc["metadata"]["sse"]["part"] for doc in pad.workflows.find(query, fields)]
+    ours = found if keys is None else sorted(set(found) & set(keys))
+    return {key: part for key, part in read_parts(pad, ours).items() if part.locked}
+
+
+def _same_lock(before: PartView, now: PartView | None) -> bool:
+    return now is not None and now.changed == before.changed
+
+
+def mend_states(scene: Scene, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Make workflows remember the states that their fireworks have.
+
+    A firework whose end is not remembered is taken up once more, so that what it asked for
+    (detours, additions) and what waits for it are not lost.
+    """
+    suspects = _disagreements(scene, scene.snapshot.parts)
+    if not suspects:
+        return
+    sleep(SETTLE)
+    again = _disagreements(scene, read_parts(scene.launchpad, list(suspects)))
+    for key, states in again.items():
+        lasting = {k: v for k, v in states.items() if suspects.get(key, {}).get(k, "") == v}
+        if not lasting and states:
+            continue  # a live process is at work on it
+        part = scene.snapshot.parts[key]
+        missing = [fw_id for fw_id, state in lasting.items() if state is None]
+        if missing:
+            why = f"{len(missing)} of its fireworks are not on the LaunchPad"
+            scene.found(HALF_WRITTEN, part.compound or key, why, mend="run sse submit again")
+            continue
+        if not scene.dry_run:
+            _write_states(scene.launchpad, part, lasting)
+        why = f"{len(lasting)} fireworks have other states" if lasting else "its state is outdated"
+        scene.found(HALF_WRITTEN, part.compound or key, why, "states written anew")
+
+
+def _disagreements(scene: Scene, parts: dict[str, PartView]) -> dict[str, dict[int, str | None]]:
+    """Part -> firework -> its state (None: no such firework), where the part remembers another."""
+    open_parts = {k: p for k, p in parts.items() if not _all_done(scene, p)}
+    ids = sorted(fw_id for part in open_parts.values() for fw_id in part.states)
+    states: dict[int, str] = {}
+    for chunk in chunks(ids):
+        fields = {"_id": 0, "fw_id": 1, "state": 1}
+        for doc in scene.launchpad.fireworks.find({"fw_id": {"$in": chunk}}, fields):
+            states[doc["fw_id"]] = doc["state"]
+    tolerant = _tolerant(scene.launchpad, open_parts)
+    found: dict[str, dict[int, str | None]] = {}
+    for key, part in open_parts.items():
+        other = {k: states.get(k) for k, v in part.states.items() if states.get(k) != v}
+        if other or part.state != workflow_state(part, tolerant):
+            found[key] = other
+    return found
+
+
+def _all_done(scene: Scene, part: PartView) -> bool:
+    done = part.state == "COMPLETED" and set(part.states.values()) == {"COMPLETED"}
+    return done and not any(one in scene.snapshot.fireworks for one in part.states)
+
+
+def _tolerant(launchpad: LaunchPad, parts: dict[str, PartView]) -> set[int]:
+    """Of the fireworks that build on failed ones, those that run all the same."""
+    children = {
+        child
+        for part in parts.values()
+        for fw_id, state in part.states.items()
+        if state == "FIZZLED"
+        for child in part.links.get(fw_id, [])
+    }
+    found: set[int] = set()
+    for chunk in chunks(sorted(children)):
+        query = {"fw_id": {"$in": chunk}, "spec._allow_fizzled_parents": True}
+        found |= {doc["fw_id"] for doc in launchpad.fireworks.find(query, {"_id": 0, "fw_id": 1})}
+    return found
+
+
+def workflow_state(part: PartView, tolerant: set[int]) -> str:
+    """State that FireWorks gives a workflow whose fireworks have the states of a part."""
+    from fireworks import Firework, Workflow
+
+    fireworks = [
+        Firework([], {"_allow_fizzled_parents": fw_id in tolerant}, fw_id=fw_id)
+        for fw_id in part.states
+    ]
+    return Workflow(fireworks, part.links, fw_states=dict(part.states)).state
+
+
+def _write_states(pad: LaunchPad, part: PartView, states: dict[int, str | None]) -> None:
+    for fw_id, state in states.items():
+        if state in _ENDED:
+            # FireWorks takes up an end only where it sees the state change
+            query = {"fw_id": fw_id, "state": state}
+            pad.fireworks.update_one(query, {"$set": {"state": "RUNNING"}})
+        pad._refresh_wf(fw_id)
+    _remember(pad, next(iter(part.states)))
+
+
+def _remember(pad: LaunchPad, node: int) -> None:
+    """Write the states of all fireworks into their workflow."""
+    from fireworks.core.launchpad import WFLock
+
+    with WFLock(pad, node):
+        workflow = pad.get_wf_by_fw_id_lzyfw(node)
+        query = {"fw_id": {"$in": list(workflow.id_fw)}}
+        for doc in pad.fireworks.find(query, {"_id": 0, "fw_id": 1, "state": 1}):
+            workflow.fw_states[doc["fw_id"]] = doc["state"]
+        states = {str(key): state for key, state in workflow.fw_states.items()}
+        change = {"$set": {"fw_states": states, "state": workflow.state}}
+        pad.workflows.update_one({"nodes": node}, change)
+
+
+def take_up_ends(scene: Scene, now: datetime | None = None) -> None:
+    """Refresh fireworks that are called running although their launch has ended."""
+    now = now or datetime.now(UTC)
+    for one in scene.snapshot.fireworks.values():
+        launch = one.launch
+        if one.state not in ("RUNNING", "RESERVED") or launch is None:
+            continue
+        if launch.state not in _ENDED or launch.ended is None:
+            continue
+        if (now - launch.ended).total_seconds() > TAKE_UP:
+            scene.touched.add(one.fw_id)
+            if not scene.dry_run:
+                scene.launchpad._refresh_wf(one.fw_id)
+            why = f"its launch {launch.launch_id} is {launch.state.lower()}"
+            scene.found(NOT_TAKEN_UP, one.who, why, "taken up")
+
+
+def wake_stuck(scene: Scene) -> None:
+    """Refresh fireworks that wait although everything they build on has ended."""
+    for part in scene.snapshot.parts.values():
+        waiting = _waiting_for_nothing(part) - scene.touched
+        if not waiting:
+            continue
+        for one in read_fireworks(scene.launchpad, {"fw_id": {"$in": sorted(waiting)}}):
+            parents = [part.states[parent] for parent in part.parents()[one.fw_id]]
+            allowed = _ENDED if one.tolerant else ("COMPLETED",)
+            if one.state == "WAITING" and all(state in allowed for state in parents):
+                scene.touched.add(one.fw_id)
+                if not scene.dry_run:
+                    scene.launchpad._refresh_wf(one.fw_id)
+                scene.found(STUCK, one.who, "all that it builds on has ended", "made ready")
+
+
+def _waiting_for_nothing(part: PartView) -> set[int]:
+    parents = part.parents()
+    return {
+        fw_id
+        for fw_id, state in part.states.items()
+        if state == "WAITING" and all(part.states[one] in _ENDED for one in parents[fw_id])
+    }
+
+
+def archive_orphans(scene: Scene, now: datetime | None = None) -> None:
+    """Archive fireworks that no workflow holds: they were written, but not the workflow's part."""
+    now = now or datetime.now(UTC)
+    pad = scene.launchpad
+    ours = scene.snapshot.part_of()
+    query: dict[str, Any] = {"state": {"$in": ["READY", "FIZZLED"]}, "spec.sse.part": _in(scene)}
+    fields = {"_id": 0, "fw_id": 1, "name": 1, "created_on": 1, "state": 1}
+    for doc in pad.fireworks.find(query, fields):
+        made = moment(doc.get("created_on"))
+        young = made is None or (now - made).total_seconds() < GRACE
+        if doc["fw_id"] in ours or young or pad.workflows.find_one({"nodes": doc["fw_id"]}):
+            continue
+        if not scene.dry_run:
+            mine = {"fw_id": doc["fw_id"], "state": doc["state"]}
+            pad.fireworks.update_one(mine, {"$set": {"state": "ARCHIVED"}})
+        scene.found(ORPHAN, doc.get("name", str(doc["fw_id"])), "no workflow holds it", "archived")
+
+
+def _in(scene: Scene) -> dict[str, Any]:
+    return {"$exists": True} if scene.keys is None else {"$in": scene.keys}

@@ -1,0 +1,64 @@
+"""What of a campaign was put on which LaunchPad: `submission.json` in the results folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, ValidationError
+
+from sse_flows.errors import SSEError
+
+SUBMISSION_FILE = "submission.json"
+
+
+class Submission(BaseModel):
+    """Where the parts of a campaign are; holds no user names and no passwords."""
+
+    campaign: str = Field(description="Name of the campaign")
+    host: str = Field(description="Host of the LaunchPad, without user and password")
+    database: str = Field(description="Name of the LaunchPad's database")
+    compounds: dict[str, str] = Field(default_factory=dict, description="Compound -> part")
+    references: dict[str, str] = Field(default_factory=dict, description="Element -> part")
+    tail: str | None = Field(None, description="Part of models and screening")
+    submitted_at: str = Field(description="When, ISO 8601, UTC")
+
+    @property
+    def parts(self) -> list[str]:
+        """Keys of all parts: references, compounds, tail."""
+        tail = [] if self.tail is None else [self.tail]
+        return [*self.references.values(), *self.compounds.values(), *tail]
+
+    def write(self, folder: Path) -> None:
+        """Write into the results folder, whole or not at all."""
+        target = folder / SUBMISSION_FILE
+        draft = target.with_suffix(".new")
+        draft.write_text(self.model_dump_json(indent=1))
+        draft.replace(target)
+
+    @classmethod
+    def read(cls, folder: Path) -> Submission:
+        """Read from the results folder.
+
+        Raises
+        ------
+        SSEError
+            The campaign was not submitted, or the file is damaged.
+        """
+        path = folder / SUBMISSION_FILE
+        if not path.is_file():
+            raise SSEError(
+                f"the campaign of {folder} was not submitted",
+                mend="Submit it: sse submit campaign.yaml",
+            )
+        try:
+            return cls.model_validate_json(path.read_text())
+        except ValidationError as error:
+            raise SSEError(
+                f"{path} is damaged or of another version of sse-flows",
+                mend="Submit the campaign again: it writes the file anew and adds nothing twice",
+            ) from error
+
+
+def is_submitted(folder: Path) -> bool:
+    """Whether the campaign of a results folder was submitted."""
+    return (folder / SUBMISSION_FILE).is_file()
