@@ -27,7 +27,7 @@ def test_a_password_is_in_no_script_log_document_queue_or_process_list(cluster, 
     from fireworks import Firework, ScriptTask, Workflow
 
     site.edit("my_launchpad.yaml", "port: ", f"password: {SECRET}\nport: ")  # no user: not sent
-    site.edit("profiles.yaml", "  walltime: \"04", "  processes: 2\n  walltime: \"04")
+    site.edit("profiles.yaml", '  walltime: "04', '  processes: 2\n  walltime: "04')
     spec = {"_category": "postprocess"}
     for text in ("sleep 4", "exit 1"):
         launchpad.add_wf(Workflow([Firework([ScriptTask.from_str(text)], spec=spec, name=text)]))
