@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sse_flows.errors import SSEError
 from sse_flows.launchers.profiles import Profile, load_profiles
 from sse_flows.launchers.settings import load_fworker, open_launchpad
-from sse_flows.launchers.worker import DATABASE_PATIENCE, Drained, Limits, Stop, Worker
+from sse_flows.launchers.stop import Stop
+from sse_flows.launchers.worker import DATABASE_PATIENCE, Drained, Limits, Worker
 from sse_flows.processes import THREAD_VARIABLES, end_with
 
 if TYPE_CHECKING:
