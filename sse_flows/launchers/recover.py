@@ -17,7 +17,7 @@ from sse_flows.campaign.finished import FinishedJobs
 from sse_flows.launchers import repair, stale
 from sse_flows.launchers.liveness import LOST, UNKNOWN
 from sse_flows.launchers.scene import Finding, Scene, rerun
-from sse_flows.launchers.snapshot import FireworkView, read_fireworks, take_snapshot
+from sse_flows.launchers.snapshot import CHUNK, FireworkView, read_fireworks, take_snapshot
 from sse_flows.launchers.snapshot import chunks as pieces
 from sse_flows.launchers.watch import judge_all
 
@@ -109,7 +109,7 @@ def _look(scene: Scene) -> None:
 
 def _finished(scene: Scene, fireworks: list[FireworkView]) -> FinishedJobs:
     """Which of these have a result in the store."""
-    found = FinishedJobs(scene.store)
+    found = FinishedJobs(scene.store, ids_a_query=CHUNK)
     found.look_up([one.sse["uuid"] for one in fireworks if one.sse.get("uuid")])
     return found
 

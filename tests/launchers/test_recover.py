@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from fireworks import FWAction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jobflow import Flow
 
+from sse_flows.campaign.flow import Plan
+from sse_flows.campaign.keys import keyed
 from sse_flows.launchers import recover as module
 from sse_flows.launchers import repair, watch
 from sse_flows.launchers.queue import Queue, QueueJob
 from sse_flows.launchers.recover import Options, recover
+from sse_flows.launchers.submission import Submission
+from sse_flows.launchers.submit import Submitter
+from sse_flows.testing import jobs
 from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
 
 CHAIN = {
@@ -555,3 +563,52 @@ def _move(bench: Bench, fw_id: int, move: str, jobs: dict, number: int) -> bool:
     if state:
         jobs[str(number)] = QueueJob(str(number), state)
     return move in LIVING
+
+
+@pytest.mark.slurm
+def test_a_cancelled_job_is_shown_put_back_and_done(cluster, launchpad, job_store, site, tmp_path):
+    submitted = lone_job(launchpad, job_store, tmp_path)
+    [fw_id] = launchpad.get_fw_ids()
+    qlaunch()
+    wait_for(lambda: launchpad.get_fw_dict_by_id(fw_id)["state"] == "RUNNING")
+    status = watch.watch(*submitted, launchpad, job_store)
+    assert status.stages["a"]["order"] == "running"
+    assert status.notes["a"]["order"].startswith("n")
+    assert recover(launchpad, job_store, None) == []
+    job = launchpad.launches.find_one({})["fworker"]["env"]["slurm_job_id"]
+    cluster.run("scancel", job)
+    cluster.wait_for_state(job, "CANCELLED")
+    status = watch.watch(*submitted, launchpad, job_store)
+    assert status.stages["a"]["order"] == "lost"
+    assert status.lost[0].reason == f"job {job} ended (cancelled)"
+    assert kinds(recover(launchpad, job_store, None)) == [module.LOST_RUN]
+    assert recover(launchpad, job_store, None) == []
+    qlaunch()
+    wait_for(lambda: launchpad.get_fw_dict_by_id(fw_id)["state"] == "COMPLETED")
+    status = watch.watch(*submitted, launchpad, job_store)
+    assert status.stages["a"]["order"] == "done"
+    assert status.complete
+
+
+def lone_job(launchpad, job_store, folder) -> tuple[Plan, Submission]:
+    """Submit one job that takes some seconds."""
+    job = jobs.add(1, 2, seconds=8)
+    job.update_metadata({"stage": "order", "compound": "a"})
+    submitter = Submitter(launchpad, job_store, folder)
+    flow = keyed(Flow([job]))
+    submitter.submit(flow, "lone")
+    [one] = flow.jobs()
+    plan = Plan(name="lone", roles={"a": ["train"]}, jobs={"a": {"order": one["uuid"]}})
+    return plan, submitter.submission
+
+
+def qlaunch() -> None:
+    command = [shutil.which("qlaunch"), "-s", "-r", "singleshot"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.5)
