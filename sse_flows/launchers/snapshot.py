@@ -165,6 +165,15 @@ class PartView:
                 left.extend(self.links.get(one, []))
         return found
 
+    @property
+    def complete(self) -> bool:
+        """Whether all its fireworks are completed, as far as it remembers."""
+        return set(self.states.values()) == {"COMPLETED"}
+
+    def ends(self) -> list[int]:
+        """Fireworks that nothing builds on."""
+        return [fw_id for fw_id in self.states if not self.links.get(fw_id)]
+
     def beside(self, fw_id: int) -> set[int]:
         """The firework and those that build on the same ones, but not on it."""
         same = {
@@ -238,9 +247,12 @@ def read_parts(
     return found
 
 
-def read_fireworks(launchpad: LaunchPad, query: dict[str, Any]) -> list[FireworkView]:
-    """Fireworks that a query finds, with their last launches."""
-    return with_launches(launchpad, list(launchpad.fireworks.find(query, _FIREWORK)))
+def read_fireworks(
+    launchpad: LaunchPad, query: dict[str, Any], launches: bool = True
+) -> list[FireworkView]:
+    """Fireworks that a query finds, with their last launches unless these do not matter."""
+    found = list(launchpad.fireworks.find(query, _FIREWORK))
+    return with_launches(launchpad, found) if launches else [_firework(doc, None) for doc in found]
 
 
 def with_launches(launchpad: LaunchPad, docs: list[dict]) -> list[FireworkView]:

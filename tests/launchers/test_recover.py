@@ -265,6 +265,35 @@ def test_a_store_without_any_result_is_the_wrong_one(bench, mend):
     assert "JOBFLOW_CONFIG_FILE" in found[0].mend
 
 
+def test_the_last_result_of_a_complete_part_is_enough(bench, mend):
+    part = bench.part("a", {"relax": [], "phonons": ["relax"]})
+    bench.finish(part["relax"], stored=False)
+    bench.finish(part["phonons"])
+    assert mend() == []
+
+
+def test_all_that_is_missing_of_a_complete_part_runs_again(bench, mend):
+    bench.finish(bench.part("b", {"relax": []})["relax"])
+    part = bench.part("a", CHAIN)
+    for job in CHAIN:
+        bench.finish(part[job], stored=job not in ("phonons-2", "descriptors"))
+    assert kinds(mend()) == [module.NO_RESULT]
+    assert bench.state(part["phonons-2"]) == "READY"
+    assert bench.state(part["descriptors"]) == "WAITING"
+
+
+def test_one_that_cannot_be_read_stops_no_other(bench, mend):
+    part, other = bench.part("a", CHAIN), bench.part("b", CHAIN)
+    launch = bench.start(part["relax"], 5)
+    ended = {"state": "COMPLETED", "created_on": "2020-01-01T00:00:00"}  # and no action
+    change = {"$set": {"state": "COMPLETED"}, "$push": {"state_history": ended}}
+    bench.pad.launches.update_one({"launch_id": launch}, change)
+    bench.start(other["relax"], 6)
+    found = mend()
+    assert "cannot be refreshed" in kinds(found, done=False)
+    assert bench.state(other["relax"]) == "READY"
+
+
 def test_a_rerun_never_touches_what_lives_downstream(bench, mend, slurm):
     part = bench.part("a", CHAIN)
     bench.finish(part["relax"], stored=False)
