@@ -205,3 +205,34 @@ def test_a_raised_job_version_changes_that_job_and_what_builds_on_it(monkeypatch
     after = keys(flow)
     assert before[0] == after[0]
     assert before[1] != after[1]
+
+
+@pytest.mark.forcefield
+def test_where_a_campaign_lies_is_no_part_of_its_keys(tmp_path):
+    """A campaign that moved, or runs on a cluster too, keeps its results."""
+    import shutil
+
+    from sse_flows.campaign.flow import Campaign
+    from sse_flows.campaign.tables import table_path
+
+    found = []
+    for name in ("laptop", "cluster"):
+        (tmp_path / name / "pool").mkdir(parents=True)
+        lithia().to(str(tmp_path / name / "pool" / "li2o.cif"))
+        shutil.copy(table_path("builtin"), tmp_path / name / "table.csv")
+        text = "name: x\ntrain: {table: table.csv}\nscreen: {files: [pool]}\n"
+        (tmp_path / name / "c.yaml").write_text(text)
+        found.append(_campaign_keys(Campaign.from_file(tmp_path / name / "c.yaml")))
+    assert found[0] == found[1]
+    (tmp_path / "cluster" / "table.csv").write_text(
+        (tmp_path / "cluster" / "table.csv").read_text().replace("0.1", "0.2")
+    )
+    other = _campaign_keys(Campaign.from_file(tmp_path / "cluster" / "c.yaml"))
+    assert {name for name in other if other[name] != found[0][name]} == {
+        "train_models",
+        "screen_pool",
+    }
+
+
+def _campaign_keys(campaign) -> dict[str, str]:
+    return {job.name: job.uuid for job, _ in campaign.flow().iterflow()}

@@ -34,9 +34,19 @@ def document(uuid: str, numbers=((1.0, 2.0),)) -> dict:
     }
 
 
+def specification(mongo, **common) -> dict:
+    """What users write below JOB_STORE."""
+    where = {"database": mongo.name, "uri": mongo.uri, **common}
+    arrays = {"type": "GridFSStore", "collection_name": "outputs_blobs", **where}
+    return {
+        "docs_store": {"type": "MongoStore", "collection_name": "outputs", **where},
+        "additional_stores": {"data": arrays},
+    }
+
+
 @pytest.fixture
 def store(mongo):
-    store = patient(mongo.store())
+    store = patient(JobStore.from_dict_spec(specification(mongo)))
     connect(store)
     return store
 
@@ -45,9 +55,9 @@ def blobs(store) -> GridFSStore:
     return store.additional_stores[BLOB_STORE]
 
 
-def configure(folder, specification, **more) -> dict[str, str]:
+def configure(folder, store, **more) -> dict[str, str]:
     """Environment of a process that has this store configured."""
-    (folder / "jobflow.yaml").write_text(yaml.safe_dump({"JOB_STORE": specification}))
+    (folder / "jobflow.yaml").write_text(yaml.safe_dump({"JOB_STORE": store}))
     clean = {k: v for k, v in os.environ.items() if not k.startswith("JOBFLOW_")}
     return {**clean, "JOBFLOW_CONFIG_FILE": str(folder / "jobflow.yaml"), **more}
 
@@ -86,9 +96,9 @@ def test_arrays_are_written_before_the_document(store, monkeypatch):
 
 
 def test_arrays_too_large_for_a_document_say_where_to_keep_them(mongo):
-    specification = mongo.specification()
-    specification["additional_stores"]["data"]["type"] = "MongoStore"
-    store = patient(JobStore.from_dict_spec(specification))
+    documents_only = specification(mongo)
+    documents_only["additional_stores"]["data"]["type"] = "MongoStore"
+    store = patient(JobStore.from_dict_spec(documents_only))
     connect(store)
     with pytest.raises(SSEError, match=r"16 MB that MongoDB takes.*GridFSStore"):
         store.update(document("a", np.vstack([LARGE] * 3)), save=SAVE)
@@ -147,7 +157,7 @@ for n in range(int(sys.argv[2]), int(sys.argv[3])):
 
 
 def test_many_processes_write_and_another_reads(mongo, store, tmp_path):
-    environment = configure(tmp_path, mongo.specification())
+    environment = configure(tmp_path, specification(mongo))
     halves = [python(WRITE, environment, "", n, n + 30) for n in (0, 20)]  # ten are of both
     for process in halves:
         assert process.wait(120) == 0, process.stderr.read()
@@ -159,11 +169,10 @@ def test_many_processes_write_and_another_reads(mongo, store, tmp_path):
         }
 
 
-def test_a_server_that_stops_in_the_midst_of_writes_loses_nothing(mongo, store, tmp_path):
-    if not mongo.server.controlled:
-        pytest.skip("the server of SSE_TEST_MONGODB_URI is not ours to stop")
+def test_a_server_that_stops_in_the_midst_of_writes_loses_nothing(stoppable_mongo, store, tmp_path):
+    mongo = stoppable_mongo
     # the driver itself waits for 30 s in silence, unless told otherwise
-    impatient = mongo.specification(mongoclient_kwargs={"serverSelectionTimeoutMS": 300})
+    impatient = specification(mongo, mongoclient_kwargs={"serverSelectionTimeoutMS": 300})
     environment = configure(tmp_path, impatient)
     writer = python(WRITE, environment, "", 0, 300)
     assert [writer.stdout.readline() for _ in range(20)][-1] == "19\n"
@@ -181,9 +190,8 @@ def test_a_server_that_stops_in_the_midst_of_writes_loses_nothing(mongo, store, 
     assert store.get_output("250", load=True)["force_constants"] == [[250 / 7.0] * 3]
 
 
-def test_a_reader_goes_on_when_the_server_comes_back(mongo, store):
-    if not mongo.server.controlled:
-        pytest.skip("the server of SSE_TEST_MONGODB_URI is not ours to stop")
+def test_a_reader_goes_on_when_the_server_comes_back(stoppable_mongo, store):
+    mongo = stoppable_mongo
     store.update([{"uuid": str(n), "index": 1, "output": n} for n in range(500)])
     documents = store.query(properties=["output"])
     found = [next(documents)["output"]]

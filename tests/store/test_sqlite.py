@@ -383,6 +383,18 @@ def test_another_layout_is_refused_and_left_alone(filled):
         assert db.execute("SELECT count(*) FROM outputs").fetchone()[0] == len(DOCUMENTS)
 
 
+def test_a_file_of_the_layout_before_gets_its_new_indexes(filled):
+    filled.close()
+    with sqlite3.connect(filled.path) as db:
+        db.execute("PRAGMA user_version = 1")
+    again = SqliteStore(filled.path, indexes=["uuid", "index", "output.ok"])
+    again.connect()
+    assert [doc["index"] for doc in again.query({"output.ok": False})] == [2]
+    plan = again._collection.execute('EXPLAIN QUERY PLAN SELECT 1 FROM outputs WHERE "output.ok"=0')
+    assert "USING" in plan.fetchone()[3]
+    assert again._collection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+
+
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "store.sqlite"
     path.write_text("these are my notes, not a store\n" * 40)
