@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from fireworks import FWAction
@@ -17,14 +18,16 @@ from jobflow import Flow
 
 from sse_flows.campaign.flow import Plan
 from sse_flows.campaign.keys import keyed
+from sse_flows.launchers import firetask, repair, watch
 from sse_flows.launchers import recover as module
-from sse_flows.launchers import repair, watch
 from sse_flows.launchers.queue import Queue, QueueJob
 from sse_flows.launchers.recover import Options, recover
 from sse_flows.launchers.submission import Submission
 from sse_flows.launchers.submit import Submitter
 from sse_flows.testing import jobs
+from sse_flows.testing.jobs import executions
 from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
+from sse_flows.testing.launchpads import MockCluster
 
 CHAIN = {
     "relax": [],
@@ -592,6 +595,59 @@ def _move(bench: Bench, fw_id: int, move: str, jobs: dict, number: int) -> bool:
     if state:
         jobs[str(number)] = QueueJob(str(number), state)
     return move in LIVING
+
+
+@pytest.fixture
+def real(tmp_path, monkeypatch):
+    """Campaigns of real jobs, run in this process."""
+    real = MockCluster(tmp_path / "run")
+    monkeypatch.setattr(firetask, "open_store", lambda: real.store)
+    yield real
+    real.store.close()
+
+
+def put_back(real, **options) -> list:
+    keys = real.submission.parts
+    return recover(real.launchpad, real.store, keys, Options(**options), lambda seconds: None)
+
+
+def test_a_compound_that_comes_late_gets_into_the_models(real, tmp_path):
+    until = str(tmp_path / "mended")
+    real.submit(failing=["b"], until=until)
+    real.drain()
+    assert real.tail()["models"]["count"] == 2
+    assert put_back(real) == []
+    Path(until).touch()
+    assert kinds(put_back(real, failed=True)) == [module.FAILED_RUN, "older than its inputs"]
+    assert put_back(real) == []
+    real.drain()
+    assert real.tail()["models"]["count"] == 3
+    assert set(real.states()) == {"COMPLETED"}
+    assert put_back(real) == []
+
+
+def test_lost_results_are_computed_again_and_no_others(real):
+    real.submit()
+    real.drain()
+    before, ran = real.documents(), executions(real.log)
+    lost = real.launchpad.fireworks.find_one({"name": {"$regex": "^b "}, "spec.sse.stage": "relax"})
+    uuids = {lost["spec"]["sse"]["uuid"]}
+    last = real.launchpad.fireworks.find(
+        {
+            "spec.sse.compound": "b",
+            "spec.sse.stage": "descriptors",
+            "spec._allow_fizzled_parents": {"$ne": True},
+        }
+    )
+    uuids |= {doc["spec"]["sse"]["uuid"] for doc in last}
+    real.store.remove_docs({"uuid": {"$in": sorted(uuids)}})
+    assert module.NO_RESULT in kinds(put_back(real))
+    real.drain()
+    assert set(real.states()) == {"COMPLETED"}
+    assert real.documents().keys() == before.keys()
+    again = executions(real.log) - ran
+    assert uuids <= {uuid for uuid, _ in again}
+    assert put_back(real) == []
 
 
 @pytest.mark.slurm
