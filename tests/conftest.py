@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from sse_flows.testing.faults import mounted
 
 pytest_plugins = ["sse_flows.testing.servers"]
 
@@ -30,16 +32,12 @@ def shared_data() -> Path:
 @contextmanager
 def _mounted(folder: Path, options: str) -> Iterator[Path]:
     """Mount a small file system of its own in a folder; skips where that is not allowed."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        pytest.skip("no right to mount a file system")
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(mounted(folder, options))
+        except (OSError, subprocess.SubprocessError):
+            pytest.skip("no right to mount a file system")
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True, timeout=20)
 
 
 @pytest.fixture

@@ -96,7 +96,86 @@ class EspressoSection(_CodeSection):
         return presets()[self.preset]["phonons"]
 
 
-CODES = ("forcefield", "espresso")
+class KPointLength(BaseModel):
+    """k points by a length."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    length: float = Field(gt=0, description="Å; int(length |b| + 1/2) points along each vector b")
+
+
+VaspKPoints = KPoints | KPointLength
+
+
+class VaspSection(_CodeSection):
+    """VASP."""
+
+    name: Literal["vasp"] = Field("vasp", description="Kind of code")
+    preset: str = Field("kim2024", description="Named settings: kim2024 or kyoto")
+    potcar_functional: str = Field("PBE_54", description="Set of POTCARs, as pymatgen names it")
+    potcars: dict[str, str] = Field(
+        default_factory=dict, description="POTCARs by element, such as Li: Li_sv"
+    )
+    incar: dict[str, Any] = Field(
+        default_factory=dict, description="Keys that win over the preset; null takes one away"
+    )
+    kpoints: VaspKPoints | None = Field(
+        None, description="Mesh, density (points times atoms) or {length: Å} of cells"
+    )
+    supercell_kpoints: VaspKPoints | None = Field(None, description="The same of supercells")
+    spin: Literal["auto", "none", "polarised"] = Field("auto", description="Spin polarisation")
+    command: str = Field("", description="Of vasp_std; empty for VASP_CMD of atomate2's settings")
+    gamma_command: str = Field("", description="Of vasp_gam; empty for one like `command`")
+
+    @field_validator("preset")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        from sse_flows.codes.vasp.inputs import presets
+
+        if value not in presets():
+            raise ValueError(f"{value!r} is not one of {', '.join(presets())}")
+        return value
+
+    @field_validator("potcar_functional")
+    @classmethod
+    def _is_known_set(cls, value: str) -> str:
+        from sse_flows.codes.vasp.potcars import functionals
+
+        if value not in functionals():
+            raise ValueError(f"{value!r} is not one of {', '.join(functionals())}")
+        return value
+
+    @field_validator("potcars")
+    @classmethod
+    def _suit_their_elements(cls, value: dict[str, str]) -> dict[str, str]:
+        wrong = [f"{k}: {v}" for k, v in value.items() if v.split("_")[0].split(".")[0] != k]
+        if wrong:
+            raise ValueError(f"no POTCAR of that element: {', '.join(wrong)}")
+        return value
+
+    @field_validator("incar")
+    @classmethod
+    def _has_right_keys(cls, value: dict[str, Any]) -> dict[str, Any]:
+        from sse_flows.codes.vasp.inputs import wrong_keys
+
+        if faults := wrong_keys(value):
+            raise ValueError("; ".join(faults))
+        return {key.upper(): one for key, one in value.items()}
+
+    def make(self) -> Code:
+        """The code; whether VASP is here is not asked."""
+        from sse_flows.codes.vasp.code import Vasp
+
+        return Vasp(**self.model_dump(exclude={"name"}))
+
+    def phonon_defaults(self) -> dict[str, Any]:
+        """What the preset says of displacements and supercells."""
+        from sse_flows.codes.vasp.inputs import presets
+
+        return presets()[self.preset]["phonons"]
+
+
+CODES = ("forcefield", "espresso", "vasp")
 """Names of codes, the default first."""
 
 
@@ -110,6 +189,6 @@ def _named(value: Any) -> Any:
 
 
 CodeSection = Annotated[
-    Annotated[ForceFieldSection | EspressoSection, Field(discriminator="name")],
+    Annotated[ForceFieldSection | EspressoSection | VaspSection, Field(discriminator="name")],
     BeforeValidator(_named),
 ]

@@ -55,6 +55,7 @@ def inspect_environment(campaign: Path | None = None) -> list[Finding]:
         _writable(),
         *_programs(),
         *_espresso(),
+        *_vasp(),
         _materials_project(),
         *([] if campaign is None else _campaign(campaign)),
     ]
@@ -131,10 +132,7 @@ def _writable() -> Finding:
 
 
 def _programs() -> list[Finding]:
-    wanted = {
-        "sbatch": "for clusters only: run on a login node of a Slurm cluster",
-        "vasp_std": "for VASP only: put it on PATH",
-    }
+    wanted = {"sbatch": "for clusters only: run on a login node of a Slurm cluster"}
     findings = []
     for program, mend in wanted.items():
         path = shutil.which(program)
@@ -183,6 +181,38 @@ def _espresso_program(name: str, command: str) -> Finding:
     return Finding(name, "ok", f"{program.path}, {version}{parallel}")
 
 
+def _vasp() -> list[Finding]:
+    """VASP by atomate2's settings, and the folder of POTCARs by pymatgen's."""
+    from sse_flows.codes.vasp.potcars import FOLDER_SETTING, folder
+
+    place = folder()
+    mend = f"for VASP only: export {FOLDER_SETTING}=<folder made by pmg config -p>"
+    if place is None:
+        potcars = Finding(FOLDER_SETTING, "missing", "not set", mend)
+    elif not place.is_dir():
+        potcars = Finding(FOLDER_SETTING, "missing", f"{place} is no folder", mend)
+    else:
+        sets = sorted(one.name for one in place.iterdir() if one.is_dir())
+        potcars = Finding(FOLDER_SETTING, "ok", f"{place}: {', '.join(sets) or 'empty'}")
+    return [_vasp_program("", ""), _vasp_program("", "", gamma=True), potcars]
+
+
+def _vasp_program(command: str, gamma_command: str, gamma: bool = False) -> Finding:
+    from sse_flows.codes.vasp.check import find_program
+    from sse_flows.codes.vasp.launch import GAMMA, STANDARD, Launch
+
+    name = GAMMA if gamma else STANDARD
+    launch = Launch(command, gamma_command)
+    program = find_program(launch, gamma)
+    if program is None:
+        text = launch.commands()[int(gamma)]
+        mend = "for VASP only: load its module, or set VASP_CMD of atomate2 (ATOMATE2_VASP_CMD)"
+        return Finding(name, "missing", f"{text!r} not found", mend)
+    version = f"version {program.version}" if program.version else "version unknown"
+    starter = f", started by {program.starter}" if program.starter else ""
+    return Finding(name, "ok", f"{program.path}, {version}{starter}")
+
+
 def _campaign(path: Path) -> list[Finding]:
     """Whether the code of a campaign can treat its elements."""
     from sse_flows.campaign.flow import Campaign, make_code
@@ -197,6 +227,9 @@ def _campaign(path: Path) -> list[Finding]:
         return [Finding("code of the campaign", "broken", error.message, error.mend)]
     if campaign.manifest.code.name == "espresso" and campaign.manifest.code.command:
         findings.append(_espresso_program("pw.x", campaign.manifest.code.command))
+    if campaign.manifest.code.name == "vasp" and campaign.manifest.code.command:
+        given = (campaign.manifest.code.command, campaign.manifest.code.gamma_command)
+        findings += [_vasp_program(*given), _vasp_program(*given, gamma=True)]
     compounds = campaign.pool.compounds.values()
     for element in sorted({symbol for one in compounds for symbol in elements_of(one)}):
         try:

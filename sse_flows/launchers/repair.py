@@ -120,10 +120,11 @@ def _disagreements(scene: Scene, parts: dict[str, PartView]) -> dict[str, dict[i
         fields = {"_id": 0, "fw_id": 1, "state": 1}
         for doc in scene.launchpad.fireworks.find({"fw_id": {"$in": chunk}}, fields):
             states[doc["fw_id"]] = doc["state"]
+    tolerant = _tolerant(scene.launchpad, open_parts)
     found: dict[str, dict[int, str | None]] = {}
     for key, part in open_parts.items():
         other = {k: states.get(k) for k, v in part.states.items() if states.get(k) != v}
-        if other or part.state != workflow_state(part):
+        if other or part.state != workflow_state(part, tolerant):
             found[key] = other
     return found
 
@@ -133,11 +134,30 @@ def _all_done(scene: Scene, part: PartView) -> bool:
     return done and not any(one in scene.snapshot.fireworks for one in part.states)
 
 
-def workflow_state(part: PartView) -> str:
+def _tolerant(launchpad: LaunchPad, parts: dict[str, PartView]) -> set[int]:
+    """Of the fireworks that build on failed ones, those that run all the same."""
+    children = {
+        child
+        for part in parts.values()
+        for fw_id, state in part.states.items()
+        if state == "FIZZLED"
+        for child in part.links.get(fw_id, [])
+    }
+    found: set[int] = set()
+    for chunk in chunks(sorted(children)):
+        query = {"fw_id": {"$in": chunk}, "spec._allow_fizzled_parents": True}
+        found |= {doc["fw_id"] for doc in launchpad.fireworks.find(query, {"_id": 0, "fw_id": 1})}
+    return found
+
+
+def workflow_state(part: PartView, tolerant: set[int]) -> str:
     """State that FireWorks gives a workflow whose fireworks have the states of a part."""
     from fireworks import Firework, Workflow
 
-    fireworks = [Firework([], fw_id=fw_id) for fw_id in part.states]
+    fireworks = [
+        Firework([], {"_allow_fizzled_parents": fw_id in tolerant}, fw_id=fw_id)
+        for fw_id in part.states
+    ]
     return Workflow(fireworks, part.links, fw_states=dict(part.states)).state
 
 

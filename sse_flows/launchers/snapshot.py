@@ -166,6 +166,16 @@ class PartView:
                 left.extend(self.links.get(one, []))
         return found
 
+    def beside(self, fw_id: int) -> set[int]:
+        """The firework and those that build on the same ones, but not on it."""
+        same = {
+            child
+            for children in self.links.values()
+            if fw_id in children
+            for child in children
+        }
+        return {fw_id} | (same - self.followers(fw_id))
+
     def parents(self) -> dict[int, list[int]]:
         """Firework -> those that it builds on."""
         found: dict[int, list[int]] = {one: [] for one in self.states}

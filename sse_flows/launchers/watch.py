@@ -136,26 +136,25 @@ def _gather(plan: Plan, submission: Submission, launchpad: LaunchPad, store: Job
     ends = [job for jobs in plan.jobs.values() for job in jobs.values()]
     done = FinishedJobs(store)
     done.look_up([one for one in [*ends, plan.models, plan.screening] if one])
-    supercells = _supercells(launchpad, snapshot)
+    supercells = _supercells(snapshot)
     return _Facts(snapshot, queue, verdicts, done, supercells, datetime.now(UTC))
 
 
-def _supercells(launchpad: LaunchPad, snapshot: Snapshot) -> dict[str, tuple[int, int]]:
-    """Part -> calculations of supercells done and planned, where some are under way."""
+def _supercells(snapshot: Snapshot) -> dict[str, tuple[int, int]]:
+    """Part -> calculations of supercells done and planned, where some are under way.
+
+    They were asked for together, so those beside one that is under way are the others: no query.
+    """
     part_of = snapshot.part_of()
-    under_way = {
-        part_of[one.fw_id]
-        for one in snapshot.fireworks.values()
-        if one.category == "supercell" and one.state in ("RUNNING", "RESERVED")
-    }
-    ids = sorted(fw_id for key in under_way for fw_id in snapshot.parts[key].states)
-    found = dict.fromkeys(under_way, (0, 0))
-    for chunk in chunks(ids):
-        query = {"fw_id": {"$in": chunk}, "spec._category": "supercell"}
-        for doc in launchpad.fireworks.find(query, {"_id": 0, "fw_id": 1}):
-            key = part_of[doc["fw_id"]]
-            ended = snapshot.parts[key].states[doc["fw_id"]] == "COMPLETED"
-            found[key] = (found[key][0] + ended, found[key][1] + 1)
+    found: dict[str, tuple[int, int]] = {}
+    for one in snapshot.fireworks.values():
+        key = part_of[one.fw_id]
+        if one.category != "supercell" or one.state not in ("RUNNING", "RESERVED") or key in found:
+            continue
+        part = snapshot.parts[key]
+        together = part.beside(one.fw_id)
+        done = sum(part.states[other] == "COMPLETED" for other in together)
+        found[key] = (done, len(together))
     return found
 
 

@@ -141,6 +141,7 @@ class Bench:
         jobs: dict[str, list[str]],
         kind: str = "compound",
         needs: Iterable[str] = (),
+        tolerant: Iterable[str] = (),
     ) -> dict[str, int]:
         """Put a workflow on the LaunchPad.
 
@@ -154,6 +155,8 @@ class Bench:
             Kind of the part.
         needs
             Parts that its first job waits for.
+        tolerant
+            Jobs that run although what they build on failed.
 
         Returns
         -------
@@ -166,6 +169,8 @@ class Bench:
         made: dict[str, Any] = {}
         for job, parents in jobs.items():
             made[job] = self._firework(name, job, [made[one] for one in parents], list(needs))
+            if job in tolerant:
+                made[job].spec["_allow_fizzled_parents"] = True
             needs = ()
         about = {"part": name, "campaign": self.campaign, "kind": kind, "compound": name}
         flow = Workflow(list(made.values()), name=name, metadata={"sse": about})

@@ -12,17 +12,17 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import bson
 import mongomock_ng
-from bson import Int64, ObjectId
-from pymongo import ReturnDocument
+from bson import Int64
 
-from sse_flows.testing.mongo_wire import MAX_MESSAGE, Document
+from sse_flows.testing.mongo_index import IndexedServer
+from sse_flows.testing.mongo_table import Table
+from sse_flows.testing.mongo_wire import MAX_DOCUMENT, MAX_MESSAGE, CommandError, Document
 
-MAX_DOCUMENT = 16 * 1024 * 1024
 _FIRST_BATCH = 101
 _FIELDS = ("$set", "$unset", "$inc", "$min", "$max", "$rename", "$setOnInsert", "$currentDate")
 _ARRAYS = ("$push", "$pull", "$pullAll", "$addToSet", "$pop")
@@ -30,14 +30,6 @@ _UPDATE_OPERATORS = frozenset(_FIELDS + _ARRAYS)
 _NOT_HERE = frozenset({"$mul", "$bit"})
 _INDEX_OPTIONS = ("name", "unique", "sparse", "partialFilterExpression")
 _DUPLICATE = 11000
-
-
-class CommandError(Exception):
-    """A refusal, with MongoDB's number and name for it."""
-
-    def __init__(self, code: int, name: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.name = code, name
 
 
 def _failure(error: Exception) -> Document:
@@ -94,22 +86,21 @@ def has_operators(update: Any) -> bool:
 class Commands:
     """All databases of one server, and what clients may ask of them."""
 
-    def __init__(self, client: mongomock_ng.MongoClient | None = None) -> None:
-        self.client = client or mongomock_ng.MongoClient()
+    def __init__(self) -> None:
+        self.client: Any = mongomock_ng.MongoClient(_store=IndexedServer())
         self.lock = threading.RLock()
         self._cursors: dict[int, tuple[str, list[Document]]] = {}
         self._cursor_ids = itertools.count(int(time.time()) << 20)
-        self._started = time.time()
-        self._known = self._table()
+        self._known = self._by_name()
 
-    def run(self, command: Document) -> Document:
-        """Answer one command; whatever goes wrong is an error of the reply."""
+    def run(self, command: Document) -> bytes:
+        """Encoded answer to one command; whatever goes wrong is an error of the reply."""
         name = next(iter(command), "")
         with self.lock:
             try:
-                return {**self._command(name, command)(command), "ok": 1.0}
+                return bson.encode({**self._command(name, command)(command), "ok": 1.0})
             except Exception as error:
-                return _failure(error)
+                return bson.encode(_failure(error))
 
     def _command(self, name: str, command: Document) -> Callable[[Document], Document]:
         if command.get("startTransaction") or command.get("autocommit") is False:
@@ -118,7 +109,7 @@ class Commands:
             raise CommandError(59, "CommandNotFound", f"no such command: '{name}'")
         return self._known[name.lower()]
 
-    def _table(self) -> dict[str, Callable[[Document], Document]]:
+    def _by_name(self) -> dict[str, Callable[[Document], Document]]:
         """Commands by name in lower case: a few have been spelt in two ways."""
         return {
             name.removeprefix("do_").lower(): getattr(self, name)
@@ -131,6 +122,9 @@ class Commands:
         if not isinstance(command[name], str):
             raise NotImplementedError(f"{name} of a whole database")
         return self.client[command["$db"]][command[name]]
+
+    def _table(self, command: Document) -> Table:
+        return Table(self._collection(command))
 
     def _exists(self, command: Document) -> bool:
         names = self.client[command["$db"]].list_collection_names()
@@ -167,11 +161,6 @@ class Commands:
         version = {"version": "7.0.0", "versionArray": [7, 0, 0, 0], "gitVersion": "test server"}
         return version | {"modules": [], "maxBsonObjectSize": MAX_DOCUMENT}
 
-    def do_serverstatus(self, command: Document) -> Document:
-        """Seconds since the start, no more."""
-        uptime = time.time() - self._started
-        return {"process": "sse-flows test server", "version": "7.0.0", "uptime": uptime}
-
     def do_connectionstatus(self, command: Document) -> Document:
         """Nobody logs in here."""
         return {"authInfo": {"authenticatedUsers": [], "authenticatedUserRoles": []}}
@@ -192,62 +181,58 @@ class Commands:
 
     def do_insert(self, command: Document) -> Document:
         """Insert documents."""
-        collection = self._collection(command)
+        table = self._table(command)
 
         def insert(_: int, document: Document) -> int:
-            collection.insert_one({"_id": document.get("_id", ObjectId()), **document})
+            table.insert(document)
             return 1
 
         return self._each(command, "documents", insert)
 
     def do_update(self, command: Document) -> Document:
         """Update, replace or upsert documents."""
-        collection, modified, upserted = self._collection(command), [0], []
+        table, modified, upserted = self._table(command), [0], []
 
         def update(index: int, statement: Document) -> int:
-            result = _update(collection, statement)
-            modified[0] += result.modified_count or 0
-            if result.upserted_id is None:
-                return int(result.matched_count)
-            upserted.append({"index": index, "_id": result.upserted_id})
-            return 1
+            _refuse(statement, "collation", "hint", "sort")
+            many = statement.get("multi", False)
+            if not has_operators(statement["u"]) and many:
+                raise CommandError(9, "FailedToParse", "many documents cannot be replaced by one")
+            filters, upsert = statement.get("arrayFilters"), statement.get("upsert", False)
+            done = table.update(statement["q"], statement["u"], many, upsert, filters)
+            modified[0] += done.modified
+            if done.inserted:
+                upserted.append({"index": index, "_id": done.upserted})
+            return done.matched + done.inserted
 
         reply = self._each(command, "updates", update) | {"nModified": modified[0]}
         return reply | ({"upserted": upserted} if upserted else {})
 
     def do_delete(self, command: Document) -> Document:
         """Delete one document or all that match."""
-        collection = self._collection(command)
+        table = self._table(command)
 
         def delete(_: int, statement: Document) -> int:
             _refuse(statement, "collation", "hint")
-            one = statement.get("limit") == 1
-            method = collection.delete_one if one else collection.delete_many
-            return int(method(statement["q"]).deleted_count)
+            return table.delete(statement["q"], many=statement.get("limit") != 1)
 
         return self._each(command, "deletes", delete)
 
     def do_findandmodify(self, command: Document) -> Document:
         """Find one document and change it, as one step."""
         _refuse(command, "collation", "hint")
-        collection, query = self._collection(command), command.get("query") or {}
-        options: Document = {"sort": _sort(command), "projection": command.get("fields")}
+        table, query, sort = self._table(command), command.get("query") or {}, _sort(command)
         if command.get("remove"):
-            value = collection.find_one_and_delete(query, **options)
-            return {"lastErrorObject": {"n": int(value is not None)}, "value": value}
-        if command.get("arrayFilters"):
-            options["array_filters"] = command["arrayFilters"]
-        upsert = bool(command.get("upsert"))
-        before = {doc["_id"] for doc in collection.find({}, {"_id": 1})} if upsert else set()
-        found = collection.find_one(query, {"_id": 1}) is not None
-        after = ReturnDocument.AFTER if command.get("new") else ReturnDocument.BEFORE
-        change = has_operators(command["update"])
-        method = collection.find_one_and_update if change else collection.find_one_and_replace
-        value = method(query, command["update"], upsert=upsert, return_document=after, **options)
-        last: Document = {"n": int(found or upsert), "updatedExisting": found}
-        if upsert and not found:
-            ids = (doc["_id"] for doc in collection.find({}, {"_id": 1}))
-            last["upserted"] = next(found for found in ids if found not in before)
+            before = table.take_out(query, sort)
+            value = table.shown(before, command.get("fields"), query)
+            return {"lastErrorObject": {"n": int(before is not None)}, "value": value}
+        update, upsert = command["update"], bool(command.get("upsert"))
+        has_operators(update)
+        before, after = table.exchange(query, update, sort, upsert, command.get("arrayFilters"))
+        last: Document = {"n": int(after is not None), "updatedExisting": before is not None}
+        if before is None and after is not None:
+            last["upserted"] = after["_id"]
+        value = table.shown(after if command.get("new") else before, command.get("fields"), query)
         return {"lastErrorObject": last, "value": value}
 
     # -- reads ------------------------------------------------------------------------------
@@ -255,45 +240,39 @@ class Commands:
     def do_find(self, command: Document) -> Document:
         """Find documents."""
         _refuse(command, "collation", "hint", "min", "max", "returnKey", "tailable")
-        cursor = self._collection(command).find(
-            command.get("filter") or {},
-            command.get("projection") or None,
-            sort=_sort(command),
-            skip=command.get("skip") or 0,
-            limit=abs(command.get("limit") or 0),
-        )
+        query, projection = command.get("filter") or {}, command.get("projection")
+        skip, limit = command.get("skip") or 0, abs(command.get("limit") or 0)
+        found = self._table(command).find(query, projection, _sort(command), skip, limit)
         single = command.get("singleBatch", False)
-        return self._cursor(command, cursor, command.get("batchSize"), single)
+        return self._cursor(command, found, command.get("batchSize"), single)
 
     def do_aggregate(self, command: Document) -> Document:
         """Run a pipeline."""
         _refuse(command, "collation", "hint")
-        documents = self._collection(command).aggregate(command["pipeline"])
-        return self._cursor(command, documents, (command.get("cursor") or {}).get("batchSize"))
+        found = self._table(command).aggregate(command["pipeline"])
+        return self._cursor(command, found, (command.get("cursor") or {}).get("batchSize"))
 
     def do_count(self, command: Document) -> Document:
         """Count documents."""
         _refuse(command, "collation", "hint")
-        bounds = {key: command[key] for key in ("skip", "limit") if command.get(key)}
-        return {
-            "n": self._collection(command).count_documents(command.get("query") or {}, **bounds)
-        }
+        skip, limit = command.get("skip") or 0, abs(command.get("limit") or 0)
+        return {"n": self._table(command).count(command.get("query") or {}, skip, limit)}
 
     def do_distinct(self, command: Document) -> Document:
         """Distinct values of a field."""
         _refuse(command, "collation", "hint")
         query = command.get("query") or {}
-        return {"values": self._collection(command).distinct(command["key"], query)}
+        return {"values": self._table(command).distinct(command["key"], query)}
 
     def _cursor(
         self,
         command: Document,
-        documents: Iterable[Document],
+        documents: list[Document],
         size: int | None,
         single: bool = False,
     ) -> Document:
         name = f"{command['$db']}.{next(iter(command.values()))}"
-        return self._batch(name, list(documents), size, "firstBatch", keep=not single)
+        return self._batch(name, documents, size, "firstBatch", keep=not single)
 
     def _batch(
         self, name: str, documents: list[Document], size: int | None, key: str, keep: bool = True
@@ -394,22 +373,6 @@ class Commands:
         """Names of the databases."""
         names = self.client.list_database_names()
         return {"databases": [{"name": name, "sizeOnDisk": 1, "empty": False} for name in names]}
-
-
-def _update(collection: Any, statement: Document) -> Any:
-    """Do one statement of an update command."""
-    _refuse(statement, "collation", "hint", "sort")
-    query, update = statement["q"], statement["u"]
-    options: Document = {"upsert": statement.get("upsert", False)}
-    many = statement.get("multi", False)
-    if not has_operators(update):
-        if many:
-            raise CommandError(9, "FailedToParse", "many documents cannot be replaced by one")
-        return collection.replace_one(query, update, **options)
-    if statement.get("arrayFilters"):
-        options["array_filters"] = statement["arrayFilters"]
-    method = collection.update_many if many else collection.update_one
-    return method(query, update, **options)
 
 
 def _sort(command: Document) -> list[tuple[str, Any]] | None:

@@ -152,7 +152,7 @@ def save(client: Any, path: Path) -> None:
                 indexes = collection.index_information()
                 indexes.pop("_id_", None)
                 stream.write(bson.encode({"in": [database, name], "indexes": indexes}))
-                for document in collection.find({}):
+                for document in collection._store.documents:
                     stream.write(bson.encode({"document": document}))
         stream.flush()
         os.fsync(stream.fileno())
@@ -167,10 +167,10 @@ def load(client: Any, path: Path) -> None:
     with path.open("rb") as stream:
         for record in bson.decode_file_iter(stream, CODEC):
             if "document" in record:
-                collection.insert_one(record["document"])
+                collection._store[record["document"]["_id"]] = record["document"]
                 continue
             database, name = record["in"]
-            collection = client[database][name]
+            collection = client[database].create_collection(name)
             for index, options in record["indexes"].items():
                 options.pop("v", None)
                 keys = [tuple(key) for key in options.pop("key")]

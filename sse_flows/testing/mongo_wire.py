@@ -21,9 +21,18 @@ CODEC: CodecOptions = CodecOptions(document_class=dict, tz_aware=False)
 Document = dict[str, Any]
 
 MAX_MESSAGE = 48_000_000
+MAX_DOCUMENT = 16 * 1024 * 1024
 _OP_REPLY, _OP_QUERY, _OP_MSG = 1, 2004, 2013
 _CHECKSUM, _MORE_TO_COME = 1, 2
 _HEADER = struct.Struct("<iiii")
+
+
+class CommandError(Exception):
+    """A refusal, with MongoDB's number and name for it."""
+
+    def __init__(self, code: int, name: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.name = code, name
 
 
 def parse_message(body: bytes) -> tuple[int, Document]:
@@ -85,11 +94,11 @@ class _Connection(socketserver.BaseRequestHandler):
             return False
         body = self._read(length - _HEADER.size)
         if code == _OP_QUERY:
-            reply = bson.encode(self.server.run(parse_query(body)))
+            reply = self.server.run(parse_query(body))
             self._send(struct.pack("<iqii", 8, 0, 0, 1) + reply, request, _OP_REPLY)
             return True
         flags, command = parse_message(body)
-        reply = bson.encode(self.server.run(command))
+        reply = self.server.run(command)
         if not flags & _MORE_TO_COME:
             self._send(b"\0\0\0\0\0" + reply, request, _OP_MSG)
         return True
@@ -115,6 +124,6 @@ class WireServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, run: Callable[[Document], Document]) -> None:
+    def __init__(self, port: int, run: Callable[[Document], bytes]) -> None:
         super().__init__(("127.0.0.1", port), _Connection)
         self.run = run

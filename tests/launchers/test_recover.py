@@ -371,6 +371,13 @@ def test_an_outdated_state_of_a_workflow_is_written_anew(bench, mend):
     assert bench.pad.workflows.find_one({"nodes": part["relax"]})["state"] == "READY"
 
 
+def test_the_state_of_a_workflow_that_tolerates_a_failure_is_right(bench, mend):
+    part = bench.part("a", {"order": [], "relax": ["order"]}, tolerant=["relax"])
+    bench.fail(part["order"], "a reason of its own")
+    assert bench.pad.workflows.find_one()["state"] == "RUNNING"
+    assert mend() == []
+
+
 def test_a_workflow_without_some_fireworks_is_told_of(bench, mend):
     part = bench.part("a", CHAIN)
     bench.pad.fireworks.delete_one({"fw_id": part["descriptors"]})
@@ -487,6 +494,7 @@ def test_a_job_that_ended_while_slurm_was_asked_is_left_alone(bench, mend, monke
     assert bench.state(part["relax"]) == "COMPLETED"
 
 
+TOLERANT = ("phonons-1", "descriptors")
 LIVING = ("alive", "reserved", "unknown")
 MOVES = (*LIVING, "waits", "done", "lost result", "gone", "requeued", "unreserved", "passing")
 MOVES += ("failed", "half-written")
@@ -500,7 +508,7 @@ def test_any_mixture_is_put_right_once_and_the_living_are_left(rows):
     living = [
         fw_id
         for number, moves in enumerate(rows)
-        for fw_id in _play(bench, bench.part(f"c{number}", CHAIN), moves, jobs)
+        for fw_id in _play(bench, bench.part(f"c{number}", CHAIN, tolerant=TOLERANT), moves, jobs)
     ]
     before = {fw_id: _launches(bench, fw_id) for fw_id in living}
     with pytest.MonkeyPatch.context() as patch:

@@ -133,6 +133,6 @@ class Espresso:
 
     @property
     def _supercell_settings(self) -> Settings:
-        return replace(
-            self._settings, kpoints=self.supercell_kpoints or self._preset["supercell_kpoints"]
-        )
+        kpoints = self.supercell_kpoints or self._preset["supercell_kpoints"]
+        # forces are all that is asked of supercells, and the stress costs 2 % of the time
+        return replace(self._settings, kpoints=kpoints).with_input(control={"tstress": False})

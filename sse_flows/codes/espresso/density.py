@@ -1,28 +1,21 @@
-"""Starting a calculation from what another one left: its density, or its own unfinished state."""
+"""Starting a calculation from the charge density that another one left."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from atomate2.utils.path import strip_hostname
 from pymatgen.core import Structure
 
-from sse_flows.codes.espresso.faults import diagnose
-from sse_flows.codes.espresso.handlers import has_state
-from sse_flows.codes.espresso.inputs import OUTDIR, PREFIX, PW_INPUT, PW_OUTPUT, read_input
+from sse_flows.codes.espresso.inputs import OUTDIR, PREFIX
 from sse_flows.codes.espresso.outputs import read_pw, xml_path
 from sse_flows.errors import SSEError
 
 _DENSITY = ("charge-density.*", "spin-polarization.*", "paw.txt", "data-file-schema.xml")
 _BULKY = ("wfc*", "mix*", "*.wfc*", "*.mix*", "*.bfgs", "*.update", "*.restart*")
 _MOVED = 0.2  # Å; beyond, the old density is no better than that of free atoms
-_OWN_KEYS = {
-    "control": ("restart_mode", "max_seconds", "pseudo_dir"),
-    "electrons": ("startingpot",),
-}
 
 
 def copy_density(source: str | Path | None, structure: Structure, directory: Path) -> bool:
@@ -72,35 +65,6 @@ def _similar(before: Structure, after: Structure) -> bool:
     shift = after.frac_coords - before.frac_coords
     shift -= np.round(shift)
     return bool(np.linalg.norm(after.lattice.get_cartesian_coords(shift), axis=1).max() < _MOVED)
-
-
-def is_unfinished(directory: Path, draft: Path) -> bool:
-    """Whether a folder holds the same calculation, stopped for want of time.
-
-    Parameters
-    ----------
-    directory
-        Folder of the calculation.
-    draft
-        The input that would be written now.
-    """
-    old = directory / PW_INPUT
-    if not old.is_file() or not has_state(directory):
-        return False
-    fault = diagnose(directory / PW_OUTPUT)
-    if fault is None or fault.kind.name != "time":
-        return False
-    return _asked(old) == _asked(draft)
-
-
-def _asked(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Content of an input but for what a restart changes."""
-    namelists, cards = read_input(path)
-    plain = {
-        name: {key: v for key, v in keys.items() if key not in _OWN_KEYS.get(name, ())}
-        for name, keys in namelists.items()
-    }
-    return plain, cards
 
 
 def clean(directory: Path, keep_density: bool) -> None:

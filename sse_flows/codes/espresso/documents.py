@@ -101,7 +101,9 @@ def describe_run(
     """
     # pw.x's own cell is that of its input to 1e-10, but for relaxations
     calculation = str(namelists["control"]["calculation"])
-    final = result.structure if "relax" in calculation else structure
+    final = structure
+    if "relax" in calculation:
+        final = result.structure.copy(site_properties=structure.site_properties)
     asked = EspressoInput(
         calculation=calculation,
         namelists=_portable(namelists),

@@ -18,13 +18,13 @@ from sse_flows.codes.espresso.inputs import (
     OUTDIR,
     PH_INPUT,
     PH_OUTPUT,
-    PREFIX,
     PW_INPUT,
     PW_OUTPUT,
     edit_input,
     read_input,
 )
 from sse_flows.codes.espresso.outputs import xml_path
+from sse_flows.codes.espresso.resume import go_on_from_last_geometry, has_state, keep_output
 from sse_flows.codes.walltime import MARGIN, seconds_left
 
 Changes = Mapping[str, Mapping[str, Any]]
@@ -65,9 +65,7 @@ class FaultHandler(ErrorHandler):
         if remedy is None:
             return {"errors": errors, "actions": None}
         changes, words = remedy
-        number = len(list(folder.glob(f"{self.output_file}.failed.*"))) + 1
-        if (folder / self.output_file).is_file():
-            shutil.copy(folder / self.output_file, folder / f"{self.output_file}.failed.{number}")
+        keep_output(folder, self.output_file)
         edit_input(folder / self.input_file, changes)
         return {"errors": errors, "actions": [words]}
 
@@ -184,8 +182,7 @@ class TimeHandler(FaultHandler):
 
     def remedy(self, folder: Path) -> tuple[Changes, str] | None:
         """Return the restart, or nothing in the last minutes of a batch job."""
-        left = seconds_left()
-        if self.n_applied_corrections >= self.restarts or (left is not None and left < 2 * MARGIN):
+        if self.n_applied_corrections >= self.restarts or no_time_left():
             return None
         section = "control" if self.input_file == PW_INPUT else "inputph"
         given = float(self.keys(folder).get(section, {}).get("max_seconds", 0.0))
@@ -196,7 +193,10 @@ class TimeHandler(FaultHandler):
 
 
 class KilledHandler(FaultHandler):
-    """Killed or crashed: once more from the start, since its files may be damaged."""
+    """Killed or crashed: once more without its files, which may be damaged.
+
+    A relaxation goes on from the last geometry in its output.
+    """
 
     kind = "killed"
 
@@ -204,7 +204,10 @@ class KilledHandler(FaultHandler):
         """Return a fresh start, once."""
         if self.n_applied_corrections >= 1:
             return None
-        return _fresh_start(self.input_file, folder), "started again"
+        changes = _fresh_start(self.input_file, folder)
+        if self.input_file == PW_INPUT and go_on_from_last_geometry(folder):
+            return changes, "started again from the last geometry"
+        return changes, "started again"
 
 
 class TruncatedHandler(KilledHandler):
@@ -249,17 +252,18 @@ class PhHopelessHandler(HopelessHandler):
     )
 
 
+def no_time_left() -> bool:
+    """Whether the batch job is about to end."""
+    left = seconds_left()
+    return left is not None and left < 2 * MARGIN
+
+
 def restart(input_file: str, has_files: bool) -> dict[str, dict[str, Any]]:
     """Changes to an input that make the program go on where it stopped."""
     if input_file == PW_INPUT:
         mode = "restart" if has_files else None
         return {"control": {"restart_mode": mode}}
     return {"inputph": {"recover": True}}
-
-
-def has_state(folder: Path) -> bool:
-    """Whether pw.x left something to go on from; stopped before its first step, it did not."""
-    return xml_path(folder).is_file() and any((folder / OUTDIR).glob(f"{PREFIX}.restart*"))
 
 
 def _fresh_start(input_file: str, folder: Path) -> Changes:

@@ -242,8 +242,11 @@ def _start_magnetization(structure: Structure) -> np.ndarray:
     return np.array([_START_MAGNETIZATION if symbol in magnetic else 0.0 for symbol in symbols])
 
 
-def write_ph(path: Path, settings: Settings) -> None:
-    """Write the input of ph.x for Born charges and the dielectric tensor at Γ."""
+def write_ph(path: Path, settings: Settings, recover: bool = False) -> None:
+    """Write the input of ph.x for Born charges and the dielectric tensor at Γ.
+
+    With `recover` it goes on where a run before was stopped.
+    """
     from ase.io.espresso import write_espresso_ph
 
     inputph = {
@@ -255,6 +258,8 @@ def write_ph(path: Path, settings: Settings) -> None:
         "tr2_ph": 1.0e-14,
         **settings.input.get("inputph", {}),
     }
+    if recover:
+        inputph["recover"] = True
     with path.open("w") as handle:
         write_espresso_ph(handle, {"inputph": inputph}, qpts=(0, 0, 0))
 
@@ -267,9 +272,12 @@ def read_input(path: Path) -> tuple[Namelist, list[str]]:
         return read_fortran_namelist(handle)
 
 
-def edit_input(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Set keys of namelists in an input file; None removes a key."""
-    namelists, cards = read_input(path)
+def edit_input(
+    path: Path, changes: Mapping[str, Mapping[str, Any]], cards: list[str] | None = None
+) -> None:
+    """Set keys of namelists in an input file; None removes a key. `cards` replace the others."""
+    namelists, old_cards = read_input(path)
+    cards = old_cards if cards is None else cards
     for name, keys in changes.items():
         section = namelists.setdefault(name, {})
         for key, value in keys.items():

@@ -18,7 +18,7 @@ from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job
 from monty.json import MSONable
 
 from sse_flows.codes.espresso.faults import diagnose
-from sse_flows.codes.espresso.handlers import ph_handlers, pw_handlers
+from sse_flows.codes.espresso.handlers import no_time_left, ph_handlers, pw_handlers
 from sse_flows.codes.espresso.inputs import (
     PH_INPUT,
     PH_OUTPUT,
@@ -30,10 +30,12 @@ from sse_flows.codes.espresso.inputs import (
 )
 from sse_flows.codes.espresso.outputs import xml_path
 from sse_flows.codes.walltime import seconds_for_calculation
-from sse_flows.errors import SSEError
+from sse_flows.errors import OutOfTimeError, SSEError
 
 COMMAND_VARIABLE = "SSE_ESPRESSO_COMMAND"
 DEFAULT_COMMAND = "pw.x"
+# MPI_Abort ends a program with its last lines still in a buffer, and they say what went wrong
+_UNBUFFERED = {"GFORTRAN_UNBUFFERED_PRECONNECTED": "y"}
 MAX_ERRORS = 30
 """Most corrections of one run; restarts after ``max_seconds`` count."""
 
@@ -110,6 +112,7 @@ class ProgramJob(Job):
                 return subprocess.Popen(
                     [*self.command, "-in", self.input_file],
                     cwd=folder,
+                    env={**os.environ, **_UNBUFFERED},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -144,6 +147,8 @@ def run_pw(directory: Path, launch: Launch) -> list[str]:
 
     Raises
     ------
+    OutOfTimeError
+        It stopped before the end of the batch job; run again in this folder, it goes on.
     SSEError
         It failed and no handler could mend it.
     """
@@ -190,4 +195,5 @@ def _failure(
             f"{Path(job.command[-1]).name} failed in {directory}: {error.message}",
             mend=f"Look at {job.output_file} there",
         )
-    return SSEError(f"{fault.message}{after}; output in {directory}", mend=fault.kind.mend)
+    kind = OutOfTimeError if fault.kind.name == "time" and no_time_left() else SSEError
+    return kind(f"{fault.message}{after}; output in {directory}", mend=fault.kind.mend)

@@ -17,7 +17,7 @@ from atomate2.utils.path import get_uri
 from jobflow import CURRENT_JOB, Maker, job
 from pymatgen.core import Structure
 
-from sse_flows.codes.espresso.density import clean, copy_density, is_unfinished
+from sse_flows.codes.espresso.density import clean, copy_density
 from sse_flows.codes.espresso.documents import (
     BornDocument,
     EspressoDocument,
@@ -43,6 +43,13 @@ from sse_flows.codes.espresso.outputs import (
     xml_path,
 )
 from sse_flows.codes.espresso.pseudopotentials import locate
+from sse_flows.codes.espresso.resume import (
+    Progress,
+    is_finished,
+    is_unfinished_ph,
+    prepare_restart,
+    take_up,
+)
 from sse_flows.errors import SSEError
 
 RY_PER_BOHR = Rydberg / Bohr
@@ -100,7 +107,8 @@ class RelaxMaker(Maker):
 
     pw.x keeps the symmetry that it finds at the start. Its plane waves are those of the first
     cell, so the relaxation is repeated from the last cell until the stress of the final,
-    self-consistent calculation there is small as well.
+    self-consistent calculation there is small as well. Run again in the folder of one that was
+    stopped or killed, it goes on in the same round from the last geometry.
 
     Parameters
     ----------
@@ -140,19 +148,29 @@ class RelaxMaker(Maker):
 
     def run(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
         """What the job does, in the present folder."""
-        settings = self._settings()
+        folder, settings = Path.cwd(), self._settings()
+        progress = self._take_up(folder, structure, settings)
         if not self.relax_cell:
-            return _calculate(self, "relax", structure, settings, prev_dir)
-        for _ in range(self.rounds):
-            document = _calculate(self, "vc-relax", structure, settings, None)
-            if _largest(document.output.stress) <= self.stress_max:
+            return _calculate(self, "relax", progress.structure, settings, prev_dir)
+        while True:
+            document = _calculate(self, "vc-relax", progress.structure, settings, None)
+            left = _largest(document.output.stress)
+            if left <= self.stress_max:
                 return document
-            structure = document.structure
+            if progress.round >= self.rounds:
+                break
+            progress = progress.next(document.structure).save(folder)
         raise SSEError(
-            f"the stress is still {_largest(document.output.stress):.2f} GPa after {self.rounds} "
-            "relaxations",
+            f"the stress is still {left:.2f} GPa after {self.rounds} relaxations",
             mend="Raise code.input.system.ecutwfc, or start from a better structure",
         )
+
+    def _take_up(self, folder: Path, structure: Structure, settings: Settings) -> Progress:
+        """Where to go on: a folder may hold the same relaxation, stopped or killed."""
+        draft = _write_draft(self, "vc-relax" if self.relax_cell else "relax", structure, settings)
+        progress = take_up(folder, draft, structure)
+        draft.unlink()
+        return progress
 
     def _settings(self) -> Settings:
         relaxing = self.settings.with_input(
@@ -234,7 +252,7 @@ class BornMaker(Maker):
         if band_gap is not None and band_gap < GAP_TOLERANCE:
             return born_document(structure, None, note="a metal screens every field", **labels)
         document = _calculate(self, "scf", structure, self._settings(), prev_dir, keep=True)
-        write_ph(folder / PH_INPUT, self.settings)
+        write_ph(folder / PH_INPUT, self.settings, recover=is_unfinished_ph(folder))
         corrections = [*document.corrections, *run_ph(folder, self.launch)]
         result = read_ph(folder / PH_OUTPUT)
         _check_neutral(result)
@@ -284,10 +302,18 @@ def _calculate(
     prev_dir: str | Path | None,
     keep: bool = False,
 ) -> EspressoDocument:
-    """One run of pw.x in the present folder; `keep` leaves all its files for a run to follow."""
+    """One run of pw.x in the present folder.
+
+    With `keep` all its files stay for a run to follow, and what is finished is not run again.
+    """
     folder = Path.cwd()
-    source = _prepare(maker, calculation, structure, settings, prev_dir)
-    corrections = run_pw(folder, maker.launch)
+    draft = _write_draft(maker, calculation, structure, settings)
+    corrections: list[str] = []
+    source = None
+    if not (keep and is_finished(folder, draft)):
+        source = _prepare(draft, calculation, structure, prev_dir)
+        corrections = run_pw(folder, maker.launch)
+    draft.unlink(missing_ok=True)
     result = read_pw(xml_path(folder))
     namelists = {name: dict(keys) for name, keys in read_input(folder / PW_INPUT)[0].items()}
     if not keep:
@@ -305,23 +331,21 @@ def _calculate(
     )
 
 
-def _prepare(
-    maker: Any,
-    calculation: str,
-    structure: Structure,
-    settings: Settings,
-    prev_dir: str | Path | None,
-) -> str | None:
-    """Write ``pw.in``; returns the folder whose density is the start, if any."""
-    folder = Path.cwd()
+def _write_draft(maker: Any, calculation: str, structure: Structure, settings: Settings) -> Path:
+    """The input of pw.x under another name: what is in the folder is looked at first."""
+    draft = Path.cwd() / "pw.draft"
     pseudo_dir = locate(settings.pseudopotentials, maker.launch.pseudo_dir)
-    draft = folder / "pw.draft"
     tricks = not isinstance(maker, BornMaker)
     write_pw(draft, structure, settings, calculation, str(pseudo_dir), gamma_tricks=tricks)
-    resume = is_unfinished(folder, draft)
-    draft.replace(folder / PW_INPUT)
-    if resume:
-        edit_input(folder / PW_INPUT, {"control": {"restart_mode": "restart"}})
+    return draft
+
+
+def _prepare(
+    draft: Path, calculation: str, structure: Structure, prev_dir: str | Path | None
+) -> str | None:
+    """Make ``pw.in`` of its draft; returns the folder whose density is the start, if any."""
+    folder = draft.parent
+    if prepare_restart(folder, draft):
         return None
     if calculation == "nscf" or not copy_density(prev_dir, structure, folder):
         return None

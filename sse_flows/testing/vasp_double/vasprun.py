@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -16,6 +17,7 @@ from sse_flows.testing.vasp_double.outcar import KILOBAR
 from sse_flows.testing.vasp_double.response import Response
 from sse_flows.testing.vasp_double.setup import Setup
 
+_LISTS = ("MAGMOM", "ROPT", "LDAUU", "LDAUJ", "LDAUL")
 _ENERGIES = ("e_fr_energy", "e_wo_entrp", "e_0_energy")
 
 
@@ -108,7 +110,9 @@ def _tag(name: str, value: str) -> str:
     kind = kind_of(joined)
     if kind == "logical":
         joined = " ".join("T" if w.strip(".")[0].lower() == "t" else "F" for w in words)
-    if kind == "string" or len(words) == 1:
+    if kind == "":
+        joined = re.sub("[dD]", "E", joined)
+    if kind == "string" or (len(words) == 1 and name not in _LISTS):
         return _value(name, joined, kind)
     typed = f" type={quoteattr(kind)}" if kind else ""
     return f"  <v{typed} name={quoteattr(name)}>{joined}</v>"

@@ -226,6 +226,33 @@ def test_fixed_occupations_of_a_metal_are_smeared():
     assert document.output.band_gap == 0.0
 
 
+def test_a_solver_that_fails_is_exchanged():
+    """Iron atoms that overlap; the program ends by MPI_Abort, which loses what is in its buffer."""
+    lattice = Lattice([[0, 2.0, 2.0], [2.0, 0, 2.0], [2.0, 2.0, 0]])
+    iron = Structure(lattice, ["Fe"] * 2, [[0, 0, 0], [3**-0.5] * 3], coords_are_cartesian=True)
+    code = Espresso(
+        pseudopotentials={"Fe": "Fe.pbe-nd-rrkjus.UPF"},
+        functional="PBE",
+        kpoints=[1, 1, 2],
+        spin="none",
+        input={"system": {"ecutwfc": 15, "ecutrho": 60}, "electrons": {"conv_thr": 1e-5}},
+    )
+    document = run(ScfMaker(code.of(["Fe"])._settings), iron, "overlapping")
+    assert document.corrections == ["diagonalization cg"]
+    assert "S matrix not positive definite" in Path("overlapping/pw.out.failed.1").read_text()
+
+
+def test_a_relaxation_stuck_in_the_noise_of_its_forces_is_mended(silicon):
+    moved = silicon.copy()
+    moved.translate_sites([1], [-0.1, 0.15, -0.05], frac_coords=False)
+    noisy = {"system": {**SYSTEM, "ecutwfc": 10}, "electrons": {"conv_thr": 1e-3}}
+    maker = RelaxMaker(settings(**noisy, ions={"upscale": 1}), force_max=0.001, relax_cell=False)
+    document = run(maker, moved, "stuck")
+    assert document.corrections == ["conv_thr 1e-11"]
+    assert "history already reset" in Path("stuck/pw.out.failed.1").read_text()
+    assert np.abs(document.output.forces).max() < 0.001
+
+
 @pytest.mark.parametrize(
     ("namelists", "reason"),
     [

@@ -1,0 +1,234 @@
+"""Input of VASP: presets, INCAR keys, k points, spin; written by atomate2's input generator."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from atomate2.vasp.sets.base import VaspInputGenerator
+from pymatgen.core import Structure
+from pymatgen.io.vasp import Kpoints
+
+from sse_flows.codes.espresso.inputs import is_polarised
+from sse_flows.codes.vasp.potcars import Potcar
+from sse_flows.errors import SSEError
+
+KPointRule = list[int] | float | dict[str, float]
+"""A Γ-centred mesh, a density (points times atoms), or a ``length`` in Å, see ``presets.yaml``."""
+
+PARALLEL = frozenset(
+    ("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE", "LSCALU", "LSCALAPACK", "LSCAAWARE", "NCSHMEM")
+)
+"""Keys of the INCAR that say how work is shared among cores: no part of content keys."""
+
+_LINEAR_RESPONSE_REFUSES = ("NCORE", "NPAR")
+
+OWNED = {
+    "NSW": "relax.steps",
+    "EDIFFG": "relax.force_max",
+    "KSPACING": "code.kpoints",
+    "KGAMMA": "code.kpoints",
+    "ISIF": "nothing: campaigns relax cell and atoms",
+    "LEPSILON": "phonons.born_charges",
+    "LCALCEPS": "phonons.born_charges",
+    "ISTART": "nothing: jobs set it themselves",
+    "ICHARG": "nothing: jobs set it themselves",
+}
+"""Keys of the INCAR that jobs set themselves, and what sets them in a campaign file."""
+
+_RELAX_ONLY = frozenset(("IBRION", "POTIM", "NFREE", "IOPT", "SMASS"))
+
+_FUNCTIONALS = {"PE": "PBE", "PS": "PBEsol", "RP": "RPBE", "AM": "AM05", "CA": "LDA"}
+
+
+@cache
+def presets() -> dict[str, dict[str, Any]]:
+    """The named settings of ``presets.yaml``."""
+    import yaml
+
+    text = (files("sse_flows.codes.vasp") / "presets.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+@cache
+def known_keys() -> frozenset[str]:
+    """Keys of the INCAR after pymatgen's list."""
+    import json
+
+    return frozenset(json.loads((files("pymatgen.io.vasp") / "incar_parameters.json").read_text()))
+
+
+def wrong_keys(incar: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the keys of an INCAR, in words: unknown ones, and those of jobs."""
+    faults = []
+    for key in (key.upper() for key in incar):
+        if key in OWNED:
+            faults.append(f"{key} is set by {OWNED[key]}")
+        elif key not in known_keys():
+            near = difflib.get_close_matches(key, sorted(known_keys()), n=1)
+            faults.append(f"{key} is no key of VASP" + (f" (did you mean {near[0]}?)" * bool(near)))
+    return faults
+
+
+def split_parallel(incar: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keys of the INCAR that results depend on, and those that only share the work."""
+    upper = {key.upper(): value for key, value in incar.items()}
+    content = {key: value for key, value in upper.items() if key not in PARALLEL}
+    return content, {key: value for key, value in upper.items() if key in PARALLEL}
+
+
+def functional_of(incar: Mapping[str, Any]) -> str:
+    """Name of the exchange-correlation functional of an INCAR."""
+    if incar.get("METAGGA"):
+        return str(incar["METAGGA"])
+    hybrid = "hybrid of " if incar.get("LHFCALC") else ""
+    name = str(incar.get("GGA") or "POTCAR's functional")
+    return hybrid + _FUNCTIONALS.get(name.upper(), name)
+
+
+def incar_of(
+    calculation: str, preset: str, changes: Mapping[str, Any], steps: Mapping[str, Any]
+) -> dict[str, Any]:
+    """INCAR of a calculation, but for what depends on the structure.
+
+    Parameters
+    ----------
+    calculation
+        ``relax``, ``static``, ``forces`` or ``born``.
+    preset
+        A name in ``presets.yaml``.
+    changes
+        The user's keys; None takes one away. Keys of ionic steps count in relaxations alone.
+    steps
+        Keys that make the calculation what it is.
+    """
+    named = presets()[preset]
+    settings = {**named["incar"], **named.get(calculation, {})}
+    moments = dict(VaspInputGenerator().config_dict["INCAR"]["MAGMOM"])
+    for key, value in changes.items():
+        if key == "MAGMOM":
+            moments.update(value or {})
+        elif key not in _RELAX_ONLY or calculation == "relax":
+            settings[key] = value
+    merged = {**settings, "MAGMOM": moments, **{k: v for k, v in steps.items() if k not in changes}}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def mesh(structure: Structure, rule: KPointRule) -> list[int]:
+    """Γ-centred mesh of a cell.
+
+    Parameters
+    ----------
+    structure
+        The cell.
+    rule
+        A mesh as it is; a density of k points times atoms, which pymatgen shares out among the
+        reciprocal vectors; or a length L in Å, for int(L |b| + 1/2) points along b (without 2π).
+    """
+    if isinstance(rule, Mapping):
+        lengths = structure.lattice.reciprocal_lattice_crystallographic.abc
+        return [max(1, int(rule["length"] * length + 0.5)) for length in lengths]
+    if isinstance(rule, (int, float)):
+        automatic = Kpoints.automatic_density(structure, int(rule), force_gamma=True)
+        return [int(number) for number in automatic.kpts[0]]
+    return [int(number) for number in rule]
+
+
+@dataclass
+class Inputs(VaspInputGenerator):
+    """atomate2's input generator with all that it leaves to the machine settled.
+
+    The INCAR is that of ``config_dict``, and ISPIN 2 where the crystal asks for it.
+
+    Attributes
+    ----------
+    rule
+        k points, see :func:`mesh`.
+    spin
+        ``auto`` (polarised for V to Ni, sites with moments and pure oxygen), ``none``,
+        ``polarised``; ``incar`` where the user's INCAR says.
+    potcars
+        Element -> POTCAR by name and content.
+    """
+
+    rule: Any = field(default_factory=lambda: [1, 1, 1])
+    spin: str = "auto"
+    potcars: dict[str, Potcar] = field(default_factory=dict)
+    sort_structure: bool = False
+    sym_prec: float = 0.01
+    inherit_incar: bool | list[str] = False
+    auto_ismear: bool = False
+    auto_metal_kpoints: bool = False
+    bandgap_tol: float = 1e-4
+
+    @property
+    def incar_updates(self) -> dict[str, Any]:
+        """Spin, as the structure wants it."""
+        if self.spin == "incar" or self.structure is None:
+            return {}
+        return {"ISPIN": 2 if is_polarised(self.structure, self.spin) else 1}
+
+    @property
+    def kpoints(self) -> Kpoints:
+        """The KPOINTS file: a Γ-centred mesh."""
+        if self.structure is None:
+            raise ValueError("the input set has no structure")
+        one, two, three = mesh(self.structure, self.rule)
+        return Kpoints.gamma_automatic((one, two, three))
+
+
+def make_inputs(
+    incar: Mapping[str, Any],
+    rule: KPointRule,
+    potcars: Mapping[str, Potcar],
+    functional: str,
+    spin: str,
+) -> Inputs:
+    """The generator of these inputs.
+
+    Parameters
+    ----------
+    incar
+        As of :func:`incar_of`.
+    rule, potcars, spin
+        See :class:`Inputs`.
+    functional
+        Set of POTCARs.
+    """
+    config = {
+        "INCAR": deepcopy(dict(incar)),
+        "KPOINTS": {},
+        "POTCAR": {element: one.symbol for element, one in potcars.items()},
+        "POTCAR_FUNCTIONAL": functional,
+    }
+    plain = float(rule) if isinstance(rule, (int, float)) else rule  # 5000 and 5000.0: one key
+    return Inputs(config_dict=config, rule=plain, spin=spin, potcars=dict(potcars))
+
+
+def check_structure(structure: Structure, inputs: Inputs) -> None:
+    """Refuse what cannot be written as a POSCAR with these POTCARs.
+
+    Raises
+    ------
+    SSEError
+        The structure is disordered, an element has no POTCAR, or the sites of an element do not
+        stand together.
+    """
+    formula = structure.composition.reduced_formula
+    if not structure.is_ordered:
+        raise SSEError(f"{formula} is disordered", mend="Order it")
+    symbols = [site.specie.symbol for site in structure]
+    missing = sorted(set(symbols) - set(inputs.potcars))
+    if missing:
+        raise SSEError(f"no POTCAR of {', '.join(missing)} was chosen")
+    groups = [b for a, b in zip([None, *symbols], symbols, strict=False) if a != b]
+    if len(groups) > len(set(groups)):
+        raise SSEError(
+            f"the sites of {formula} are not grouped by element",
+            mend="Use structure.get_sorted_structure()",
+        )

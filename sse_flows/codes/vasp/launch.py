@@ -1,0 +1,96 @@
+"""How VASP is started: of no influence on results, and so no part of content keys."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monty.json import MSONable
+
+from sse_flows.codes.vasp import leash
+from sse_flows.codes.vasp.inputs import PARALLEL
+from sse_flows.errors import SSEError
+
+STANDARD, GAMMA = "vasp_std", "vasp_gam"
+
+
+@dataclass(frozen=True)
+class Launch(MSONable):
+    """Commands and what depends on the machine.
+
+    Attributes
+    ----------
+    command
+        Such as ``mpirun -np 8 vasp_std``; empty: VASP_CMD of atomate2's settings where the job
+        runs.
+    gamma_command
+        The same of the program for the Γ point alone; empty: `command` with vasp_gam for
+        vasp_std, or VASP_GAMMA_CMD of atomate2's settings.
+    incar
+        Keys of the INCAR that share the work among cores (NCORE, KPAR, ...).
+    """
+
+    command: str = ""
+    gamma_command: str = ""
+    incar: dict[str, Any] = field(default_factory=dict)
+
+    def commands(self) -> tuple[str, str]:
+        """Commands of vasp_std and vasp_gam."""
+        from atomate2 import SETTINGS
+
+        if not self.command:
+            return SETTINGS.VASP_CMD, self.gamma_command or SETTINGS.VASP_GAMMA_CMD
+        return self.command, self.gamma_command or _for_gamma(self.command)
+
+    def leashed(self) -> tuple[str, str]:
+        """The commands such that VASP ends when the process that started it dies.
+
+        Raises
+        ------
+        SSEError
+            The first word of a command is no program of this machine.
+        """
+        standard, gamma = self.commands()
+        words = shlex.split(standard)
+        if not words or shutil.which(words[0]) is None:
+            raise SSEError(
+                f"cannot start VASP: {words[0] if words else 'its command'} is not found",
+                mend="Load VASP's module, or set VASP_CMD of atomate2 or code.command",
+            )
+        leader = shlex.join([sys.executable, str(leash.__file__)])
+        return f"{leader} {standard}", f"{leader} {gamma}"
+
+    def keys(self, allowed: frozenset[str] | set[str] = PARALLEL) -> dict[str, Any]:
+        """Keys that go into the INCAR for this machine: atomate2's updates, then one's own.
+
+        Raises
+        ------
+        SSEError
+            VASP_INCAR_UPDATES of atomate2 would change results behind the campaign's back.
+        """
+        from atomate2 import SETTINGS
+
+        updates: Mapping[str, Any] = SETTINGS.VASP_INCAR_UPDATES
+        silent = sorted(key for key in updates if key.upper() not in PARALLEL)
+        if silent:
+            raise SSEError(
+                f"VASP_INCAR_UPDATES of atomate2 sets {', '.join(silent)}, which may change "
+                "results",
+                mend="Write it under code.incar of the campaign file instead",
+            )
+        keys = {**{key.upper(): value for key, value in updates.items()}, **self.incar}
+        return {key: value for key, value in keys.items() if key in allowed and value is not None}
+
+
+def _for_gamma(command: str) -> str:
+    """The command with vasp_gam in place of vasp_std; as it is where it names none."""
+    words = shlex.split(command)
+    places = [i for i, word in enumerate(words) if Path(word).name == STANDARD]
+    if places:
+        words[places[-1]] = words[places[-1]].removesuffix(STANDARD) + GAMMA
+    return shlex.join(words)

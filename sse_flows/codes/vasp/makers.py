@@ -1,0 +1,268 @@
+"""Makers of VASP jobs: atomate2's, which write input, run custodian and read the output.
+
+Results do not depend on ``prev_dir``, which nothing is read from: the k points of a displaced
+supercell are others than those of the perfect one, so that its wave functions are of no use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from atomate2.utils.path import get_uri
+from atomate2.vasp.jobs.base import BaseVaspMaker
+from jobflow import CURRENT_JOB, job
+from monty.os.path import zpath
+from monty.serialization import dumpfn
+from pymatgen.core import Structure
+from pymatgen.io.vasp import Outcar
+
+from sse_flows.codes.vasp.documents import VaspBornDocument, VaspDocument
+from sse_flows.codes.vasp.inputs import Inputs, mesh
+from sse_flows.codes.vasp.launch import Launch
+from sse_flows.codes.vasp.run import Calculation
+from sse_flows.codes.vasp.symmetry import check_symmetry, symmetrised
+from sse_flows.errors import SSEError
+
+GAP_TOLERANCE = 1e-3
+"""eV; what has less is a metal."""
+
+MAX_CHARGE = 0.15
+"""Born charges that sum to more, e per atom, are of too few k points to be of use."""
+
+STRAIN_MAX = 1e-3
+"""A relaxation that strains the cell by more is repeated with the plane waves of the new cell."""
+
+
+@dataclass
+class VaspMaker(BaseVaspMaker):
+    """atomate2's maker with our inputs, which goes on where a calculation was stopped.
+
+    Of atomate2's fields ``input_set_generator``, ``run_vasp_kwargs``, ``task_document_kwargs`` and
+    ``write_additional_data`` have an effect.
+
+    Parameters
+    ----------
+    input_set_generator
+        What to compute with.
+    launch
+        How VASP is started; no part of content keys.
+    """
+
+    input_set_generator: Inputs = field(default_factory=Inputs)
+    launch: Launch = field(default_factory=Launch)
+
+    @job(output_schema=VaspDocument)
+    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> VaspDocument:
+        """Run VASP in the present folder.
+
+        Parameters
+        ----------
+        structure
+            Ordered cell, sites grouped by element.
+        prev_dir
+            Not used.
+
+        Raises
+        ------
+        OutOfTimeError
+            The batch job is about to end; run again, the calculation goes on.
+        SSEError
+            It failed and could not be mended.
+        """
+        return self.run(structure)
+
+    def run(self, structure: Structure) -> VaspDocument:
+        """What the job does, in the present folder."""
+        for name, data in self.write_additional_data.items():
+            dumpfn(data, name.replace(":", "."))
+        return self.compute(Path.cwd(), structure, self.input_set_generator)
+
+    def compute(
+        self, folder: Path, structure: Structure, inputs: Inputs, name: str = ""
+    ) -> VaspDocument:
+        """One calculation in a folder."""
+        calculation = Calculation(
+            name or self.name, inputs, self.launch, self.run_vasp_kwargs, self.task_document_kwargs
+        )
+        return calculation.compute(folder, structure)
+
+
+@dataclass
+class ForcesMaker(VaspMaker):
+    """Energy, forces and band edges of a structure as it is."""
+
+    name: str = "forces"
+
+
+@dataclass
+class RelaxMaker(VaspMaker):
+    """Relax cell and atoms with the space group kept, then compute energy and gap of the result.
+
+    VASP's plane waves are those of the cell that it starts from, so the relaxation is repeated
+    until the cell hardly changes. Each step has a folder of its own: ``relax-1``, ``relax-2``, ...,
+    ``static``.
+
+    Parameters
+    ----------
+    static
+        Input of the last calculation.
+    relax_cell
+        Whether the cell relaxes too; molecules in boxes are computed at Γ alone.
+    force_max
+        Largest force left, eV/Å.
+    rounds
+        Most relaxations one after the other.
+    """
+
+    name: str = "relax"
+    static: Inputs = field(default_factory=Inputs)
+    relax_cell: bool = True
+    force_max: float = 0.001
+    rounds: int = 4
+
+    def run(self, structure: Structure) -> VaspDocument:
+        """What the job does, in the present folder.
+
+        Raises
+        ------
+        SSEError
+            It did not arrive, or lost its space group.
+        """
+        folder = Path.cwd()
+        start = structure.get_sorted_structure()
+        if self.relax_cell:
+            start = symmetrised(start)
+        relaxing, static = self._inputs(start)
+        relaxed, notes = self._relax(folder, start, relaxing)
+        gained = check_symmetry(start, relaxed)
+        document = self.compute(folder / "static", relaxed, static, f"{self.name} static")
+        notes += [*([gained] if gained else []), *document.corrections]
+        return document.model_copy(update={"corrections": notes, "task_label": self.name})
+
+    def _inputs(self, structure: Structure) -> tuple[Inputs, Inputs]:
+        """Inputs of relaxations and of the static calculation, all with one mesh of k points."""
+        inputs: Inputs = self.input_set_generator
+        rule = mesh(structure, inputs.rule) if self.relax_cell else [1, 1, 1]
+        incar = {**inputs.config_dict["INCAR"], "ISIF": 3 if self.relax_cell else 2}
+        config = {**inputs.config_dict, "INCAR": incar}
+        return replace(inputs, rule=rule, config_dict=config), replace(self.static, rule=rule)
+
+    def _relax(
+        self, folder: Path, structure: Structure, inputs: Inputs
+    ) -> tuple[Structure, list[str]]:
+        """Relaxed structure, and what was corrected on the way."""
+        notes: list[str] = []
+        for number in range(1, self.rounds + 1):
+            label = f"{self.name} {number}"
+            document = self.compute(folder / f"relax-{number}", structure, inputs, label)
+            notes += document.corrections
+            self._check_forces(document)
+            relaxed: Any = document.structure
+            strain = _strain(structure, relaxed)
+            structure = relaxed
+            if not self.relax_cell or strain <= STRAIN_MAX:
+                return structure, notes
+        raise SSEError(
+            f"the cell still changes by {100 * strain:.1f} % after {self.rounds} relaxations",
+            mend="Raise code.incar.ENCUT, or start from a better structure",
+        )
+
+    def _check_forces(self, document: VaspDocument) -> None:
+        output = document.output
+        forces = np.array(output.forces if output and output.forces else [[0.0] * 3])
+        largest = float(np.linalg.norm(forces, axis=1).max())
+        if largest > 1.01 * self.force_max:
+            raise SSEError(
+                f"the relaxation left forces of {largest:.4f} eV/Å (allowed: {self.force_max})",
+                mend="Start from a better structure, or raise relax.steps or relax.force_max",
+            )
+
+
+@dataclass
+class BornMaker(VaspMaker):
+    """Born charges and dielectric tensor by density-functional perturbation theory."""
+
+    name: str = "born charges"
+
+    @job(output_schema=VaspBornDocument)
+    def make(
+        self,
+        structure: Structure,
+        prev_dir: str | Path | None = None,
+        band_gap: float | None = None,
+    ) -> VaspBornDocument:
+        """Run VASP with LEPSILON.
+
+        Parameters
+        ----------
+        structure
+            Primitive cell.
+        prev_dir
+            Not used.
+        band_gap
+            eV; a metal has no Born charges, so that nothing is computed where it is 0.
+
+        Raises
+        ------
+        SSEError
+            It failed and could not be mended.
+        """
+        current = CURRENT_JOB.job
+        labels: dict[str, Any] = {
+            "structure": structure,
+            "dir_name": get_uri(Path.cwd()),
+            "uuid": "" if current is None else str(current.uuid),
+        }
+        if band_gap is not None and band_gap < GAP_TOLERANCE:
+            return VaspBornDocument(note="a metal screens every field", **labels)
+        document = self.run(structure)
+        born, dielectric = read_born(Path.cwd(), len(structure))
+        return VaspBornDocument(
+            born=born.tolist(),
+            dielectric=dielectric.tolist(),
+            corrections=document.corrections,
+            **labels,
+        )
+
+
+def read_born(folder: Path, atoms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Born charges (atoms, 3, 3), e, and dielectric tensor (3, 3) of a folder.
+
+    Raises
+    ------
+    SSEError
+        They are not there, or the crystal would move in a field as a whole.
+    """
+    outcar = Outcar(zpath(str(folder / "OUTCAR")))
+    try:
+        outcar.read_lepsilon()
+    except Exception as error:  # whatever the text made pymatgen stumble over
+        raise _no_charges(folder) from error
+    born = np.array(getattr(outcar, "born", []), dtype=float)
+    dielectric = np.array(getattr(outcar, "dielectric_tensor", []), dtype=float)
+    if born.shape != (atoms, 3, 3) or dielectric.shape != (3, 3):
+        raise _no_charges(folder)
+    excess = float(np.abs(born.sum(axis=0)).max()) / atoms
+    if excess > MAX_CHARGE:
+        raise SSEError(
+            f"the Born charges do not add up to zero: {excess:.2f} e per atom are left",
+            mend="Use more k points (code.kpoints), or leave the charges out with "
+            "phonons.born_charges: false",
+        )
+    return born, dielectric
+
+
+def _no_charges(folder: Path) -> SSEError:
+    return SSEError(
+        f"no Born charges in the OUTCAR of {folder}",
+        mend="Look at vasp.out there, or leave the charges out with phonons.born_charges: false",
+    )
+
+
+def _strain(before: Structure, after: Structure) -> float:
+    """Largest component of the strain from one cell to another."""
+    deformation = np.linalg.solve(before.lattice.matrix, after.lattice.matrix)
+    return float(np.abs(deformation - np.eye(3)).max())

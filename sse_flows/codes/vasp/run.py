@@ -1,0 +1,234 @@
+"""One calculation of VASP in a folder: started anew, or gone on with where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atomate2 import SETTINGS
+from atomate2.common.files import gzip_output_folder
+from atomate2.vasp.files import write_vasp_input_set
+from atomate2.vasp.jobs.base import _FILES_TO_ZIP
+from atomate2.vasp.run import DEFAULT_HANDLERS, run_vasp
+from custodian.custodian import CustodianError, ErrorHandler
+from custodian.vasp.handlers import LrfCommutatorHandler
+from monty.json import MontyEncoder
+from monty.os.path import zpath
+from pymatgen.core import Structure
+from pymatgen.io.vasp import Incar, Poscar
+
+from sse_flows.codes.vasp.documents import VaspDocument, corrections_of, read_document
+from sse_flows.codes.vasp.faults import failure, last_words
+from sse_flows.codes.vasp.inputs import (
+    _LINEAR_RESPONSE_REFUSES,
+    PARALLEL,
+    Inputs,
+    check_structure,
+)
+from sse_flows.codes.vasp.launch import Launch
+from sse_flows.codes.vasp.potcars import check_same
+from sse_flows.codes.vasp.walltime import (
+    CHECK_INTERVAL,
+    STOPCAR,
+    StoppedHandler,
+    TimeHandler,
+    refuse_to_start_late,
+)
+from sse_flows.codes.walltime import seconds_left
+from sse_flows.errors import OutOfTimeError, SSEError, one_line
+
+RECORD_FILE = "sse_calculation.json"
+"""What a folder computes (a hash of its input) and how far it got."""
+
+_POLL = 1.0  # s; custodian's own 10 s would be most of a small calculation
+_BULKY = ("WAVECAR", "CHGCAR", "CHG", "PROCAR", "LOCPOT", "TMPCAR", "WAVEDER")
+_STALE = (*_BULKY, "CONTCAR", "OUTCAR", "OSZICAR", "vasprun.xml", "vasp.out", "custodian.json")
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """What to compute and how.
+
+    Attributes
+    ----------
+    label
+        Name of the task.
+    inputs, launch
+        See :mod:`sse_flows.codes.vasp.inputs` and :class:`Launch`.
+    run_kwargs, document_kwargs
+        For atomate2's run_vasp and emmet's TaskDoc.from_directory.
+    """
+
+    label: str
+    inputs: Inputs
+    launch: Launch
+    run_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    document_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def incar(self) -> dict[str, Any]:
+        """INCAR but for what depends on the structure."""
+        return self.inputs.config_dict["INCAR"]
+
+    @property
+    def is_ionic(self) -> bool:
+        """Whether atoms move."""
+        return self.incar.get("NSW", 0) > 0
+
+    def compute(self, folder: Path, structure: Structure) -> VaspDocument:
+        """Compute a structure in a folder, or go on there.
+
+        Raises
+        ------
+        OutOfTimeError
+            The batch job is about to end; run again, the calculation goes on.
+        SSEError
+            VASP failed and no handler could mend it.
+        """
+        check_structure(structure, self.inputs)
+        folder.mkdir(parents=True, exist_ok=True)
+        record = _Record(folder, self._fingerprint(structure))
+        with contextlib.chdir(folder):
+            if record.state != "done":
+                self._run(folder, record.start(structure, self.is_ionic), record)
+            return read_document(folder, self.label, **self.document_kwargs)
+
+    def _run(self, folder: Path, structure: Structure, record: _Record) -> None:
+        self._write(structure)
+        record.write("running")
+        try:
+            refuse_to_start_late(folder)
+            self._start_vasp()
+            _check_whole(read_document(folder, self.label, **self.document_kwargs), folder)
+        except OutOfTimeError:
+            record.write("stopped")
+            raise
+        except CustodianError as error:
+            # a crash that no handler knows says nothing against the geometry it came to
+            record.write("failed" if corrections_of(folder) else "stopped")
+            raise failure(error, folder) from error
+        except SSEError:
+            record.write("failed")
+            raise
+        self._clean(folder)
+        record.write("done")
+
+    def _write(self, structure: Structure) -> None:
+        """Write the input; work is shared as this machine wants it."""
+        allowed = set(PARALLEL)
+        if self.incar.get("LEPSILON"):
+            allowed -= set(_LINEAR_RESPONSE_REFUSES)
+        keys = self.launch.keys(allowed)
+        if seconds_left() is not None:  # a start for the next batch job, should this one end
+            keys["LWAVE"] = True
+        check_same(self.inputs.potcars, self.inputs.potcar_functional or "PBE")
+        generator = copy.deepcopy(self.inputs)
+        write_vasp_input_set(structure, generator, apply_incar_updates=False)
+        incar = Incar.from_file("INCAR")
+        if not self.is_ionic:
+            incar.setdefault("IBRION", -1)  # VASP's default; pymatgen leaves it out, emmet asks
+        incar.update(keys)
+        incar.write_file("INCAR")
+
+    def _start_vasp(self) -> None:
+        logging.getLogger("custodian").setLevel(logging.CRITICAL)
+        Path(STOPCAR).unlink(missing_ok=True)
+        standard, gamma = self.launch.leashed()
+        options = {
+            "vasp_cmd": standard,
+            "vasp_gamma_cmd": gamma,
+            "handlers": make_handlers(self.is_ionic),
+            "custodian_kwargs": {
+                "polling_time_step": _POLL,
+                "monitor_freq": int(CHECK_INTERVAL / _POLL),
+            },
+        }
+        try:
+            run_vasp(**{**options, **self.run_kwargs})
+        except (SSEError, CustodianError):
+            raise
+        except Exception as error:  # handlers read files that a failed run left incomplete
+            raise SSEError(
+                f"custodian could not treat a fault ({one_line(error)}) in {Path.cwd()}; VASP "
+                f"said: {last_words(Path.cwd())}",
+                mend="Look at vasp.out there, and set code.incar accordingly",
+            ) from error
+
+    def _clean(self, folder: Path) -> None:
+        """Remove what nobody reads again, and zip as atomate2 is told to."""
+        wanted = {"WAVECAR": "LWAVE", "CHGCAR": "LCHARG", "CHG": "LCHARG"}
+        for name in _BULKY:
+            if not self.incar.get(wanted.get(name, "")):
+                (folder / name).unlink(missing_ok=True)
+        gzip_output_folder(folder, SETTINGS.VASP_ZIP_FILES, _FILES_TO_ZIP)
+
+    def _fingerprint(self, structure: Structure) -> str:
+        content = json.dumps([self.inputs, structure], cls=MontyEncoder, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+class _Record:
+    """What is being computed in a folder."""
+
+    def __init__(self, folder: Path, fingerprint: str):
+        self.path = folder / RECORD_FILE
+        self.fingerprint = fingerprint
+        try:
+            known = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            known = {}
+        self.state = known.get("state") if known.get("input") == fingerprint else None
+
+    def write(self, state: str) -> None:
+        """Note a state, whole or not at all."""
+        draft = self.path.with_suffix(".new")
+        draft.write_text(json.dumps({"input": self.fingerprint, "state": state}))
+        draft.replace(self.path)
+
+    def start(self, structure: Structure, is_ionic: bool) -> Structure:
+        """The structure to start from; without a state to go on from the folder is swept."""
+        if self.state in ("running", "stopped"):  # killed, or out of time
+            return (_last_geometry(self.path.parent, structure) if is_ionic else None) or structure
+        for name in _STALE:
+            for path in (self.path.with_name(name), self.path.with_name(f"{name}.gz")):
+                path.unlink(missing_ok=True)
+        return structure
+
+
+def _last_geometry(folder: Path, asked: Structure) -> Structure | None:
+    """Geometry that an unfinished relaxation had come to, or None."""
+    path = Path(zpath(str(folder / "CONTCAR")))
+    try:
+        found = Poscar.from_file(path, check_for_potcar=False).structure
+    except Exception:  # cut off in the middle, mostly; pymatgen raises all kinds
+        return None
+    if [s.specie.symbol for s in found] != [s.specie.symbol for s in asked]:
+        return None
+    for name, values in asked.site_properties.items():
+        found.add_site_property(name, list(values))
+    return found
+
+
+def make_handlers(ionic: bool) -> list[ErrorHandler]:
+    """Handlers of custodian as atomate2 uses them, and those of the time left.
+
+    They are fresh ones: custodian's count what they did.
+    """
+    clock = TimeHandler(ionic)
+    standard = [copy.deepcopy(handler) for handler in DEFAULT_HANDLERS]
+    return [StoppedHandler(clock), *standard, LrfCommutatorHandler(), clock]
+
+
+def _check_whole(document: VaspDocument, folder: Path) -> None:
+    if str(getattr(document.state, "value", document.state)) != "successful":
+        raise SSEError(
+            f"VASP ended unconverged in {folder}",
+            mend="Set code.incar (ALGO, NELM), or raise relax.steps or relax.force_max",
+        )

@@ -1,0 +1,57 @@
+"""The space group that a relaxation must keep.
+
+VASP keeps the symmetry that it finds at SYMPREC, 1e-5: a structure from a file with four digits is
+made symmetric first, or it would lose its space group.
+"""
+
+from __future__ import annotations
+
+from ase.spacegroup.symmetrize import refine_symmetry
+from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from sse_flows.errors import SSEError
+
+TOLERANCE = 1e-2
+"""Å; within it a structure has a symmetry."""
+
+
+def symmetrised(structure: Structure) -> Structure:
+    """The same cell with cell and sites exactly as its space group wants them."""
+    atoms = structure.to_ase_atoms()
+    refine_symmetry(atoms, symprec=TOLERANCE, verbose=False)
+    return Structure(
+        Lattice(atoms.cell[:]),
+        structure.species,
+        atoms.get_scaled_positions(wrap=False),
+        site_properties=structure.site_properties,
+    )
+
+
+def check_symmetry(before: Structure, after: Structure) -> str | None:
+    """Refuse a relaxation that lost symmetry; say if it found more.
+
+    Returns
+    -------
+    str or None
+        What changed: more symmetry than before, within `TOLERANCE`.
+
+    Raises
+    ------
+    SSEError
+        The space group is another one, without containing that of the start.
+    """
+    first, last = (SpacegroupAnalyzer(one, symprec=TOLERANCE) for one in (before, after))
+    names = [
+        f"{one.get_space_group_symbol()} ({one.get_space_group_number()})" for one in (first, last)
+    ]
+    if names[0] == names[1]:
+        return None
+    numbers = [len(one.get_symmetry_operations()) for one in (first, last)]
+    if numbers[1] > numbers[0]:
+        return f"space group {names[0]} became {names[1]}"
+    raise SSEError(
+        f"the space group changed from {names[0]} to {names[1]} on relaxing",
+        mend="Set code.incar.ISYM: 2 or another SYMPREC; custodian may have switched symmetry off "
+        "after an error",
+    )

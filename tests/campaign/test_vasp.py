@@ -1,0 +1,166 @@
+"""`code: vasp`: from the campaign file to jobs, and with a stand-in for VASP to descriptors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymatgen.core import SETTINGS, Lattice, Structure
+
+from sse_flows.campaign.environment import inspect_environment
+from sse_flows.campaign.flow import Campaign, Plan
+from sse_flows.campaign.local import run_campaign
+from sse_flows.campaign.manifest import Manifest, read_manifest
+from sse_flows.campaign.results import CampaignResults
+from sse_flows.descriptors.document import PHONON_DESCRIPTORS
+from sse_flows.errors import SSEError
+from sse_flows.store.jobstore import embedded_store
+from sse_flows.testing.vasp_double import install, installed
+
+CAMPAIGN = """\
+name: lithia
+screen: {files: [li2o.cif]}
+train: {table: builtin}
+code:
+  name: vasp
+  kpoints: [2, 2, 2]
+  incar: {ENCUT: 400, KPAR: 2}
+phonons: {min_length: 6.0}
+models: {max_features: 1, trees: 10, nested: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory) -> Path:
+    """Folder with a stand-in for VASP and its made-up POTCARs."""
+    folder = tmp_path_factory.mktemp("vasp_double")
+    install(folder)
+    return folder
+
+
+@pytest.fixture
+def pool(tmp_path, programs, monkeypatch):
+    """Folder with Li2O and Li2S where a stand-in for VASP is installed."""
+    for name, anion, edge in (("li2o", "O", 4.56), ("li2s", "S", 5.7)):
+        crystal = Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(edge), [anion, "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]]
+        )
+        crystal.to(str(tmp_path / f"{name}.cif"))
+    for variable in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
+        monkeypatch.delenv(variable, raising=False)
+    with installed(programs):
+        yield tmp_path
+
+
+def campaign(pool: Path, code: dict | str, **more) -> Campaign:
+    fields = {"name": "x", "screen": {"files": ["li2o.cif"]}, "code": code, **more}
+    return Campaign(Manifest.model_validate(fields), pool)
+
+
+def jobs(one: Campaign) -> dict[str, str]:
+    return one.plan().jobs["li2o"]
+
+
+def test_one_line_is_enough(pool):
+    section = Manifest(name="x", screen={"files": ["a"]}, code="vasp").code
+    assert (section.name, section.preset, section.potcar_functional) == (
+        "vasp",
+        "kim2024",
+        "PBE_54",
+    )
+    assert set(campaign(pool, "vasp").plan().jobs) == {"li2o"}
+
+
+@pytest.mark.parametrize(
+    ("code", "parts"),
+    [
+        ("{name: vasp, preset: best}", ["code.preset", "'best'", "kim2024, kyoto"]),
+        ("{name: vasp, presets: kyoto}", ["unknown field code.presets", "preset?"]),
+        ("{name: vasp, incar: {ENCUTT: 3}}", ["code.incar", "ENCUTT", "did you mean ENCUT?"]),
+        ("{name: vasp, incar: {NSW: 3}}", ["code.incar", "NSW is set by relax.steps"]),
+        ("{name: vasp, kpoints: [2, 2]}", ["code.kpoints"]),
+        ("{name: vasp, kpoints: {lenght: 2}}", ["code.kpoints"]),
+        ("{name: vasp, potcars: {Li: Na_pv}}", ["code.potcars", "Li: Na_pv"]),
+        ("{name: vasp, potcar_functional: PBE_99}", ["PBE_99", "PBE_54"]),
+        ("{name: vasp, spin: up}", ["code.spin", "'polarised'"]),
+    ],
+)
+def test_wrong_fields_are_named_with_what_would_be_right(tmp_path, code, parts):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(f"name: x\nscreen: {{files: [a]}}\ncode: {code}\n")
+    with pytest.raises(SSEError) as caught:
+        read_manifest(path)
+    assert all(part in caught.value.message for part in parts), caught.value.message
+
+
+def test_a_compound_without_potcar_is_refused_and_the_rest_goes_on(pool):
+    code = {"name": "vasp", "potcars": {"S": "S_GW_new"}}
+    one = campaign(pool, code, screen={"files": ["li2o.cif", "li2s.cif"]})
+    assert set(one.plan().jobs) == {"li2o"}
+    assert "no POTCAR S_GW_new of S" in one.plan().failures["li2s"]
+
+
+def test_without_any_potcars_the_campaign_stops(pool, monkeypatch):
+    monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
+    with pytest.raises(SSEError, match="PMG_VASP_PSP_DIR is not set"):
+        campaign(pool, "vasp").flow()
+
+
+def test_keys_follow_what_is_computed_and_not_the_machine(pool):
+    plain = jobs(campaign(pool, "vasp"))
+    machine = {"name": "vasp", "command": "srun vasp_std", "incar": {"NCORE": 8, "kpar": 4}}
+    assert jobs(campaign(pool, machine)) == plain
+    other = jobs(campaign(pool, {"name": "vasp", "incar": {"ENCUT": 700}}))
+    assert other["order"] == plain["order"]
+    assert other["relax"] != plain["relax"]
+    dense = jobs(campaign(pool, {"name": "vasp", "supercell_kpoints": 1000}))
+    assert dense["relax"] == plain["relax"]
+    assert dense["phonons"] != plain["phonons"]
+
+
+def test_the_check_names_program_version_and_potcars(pool):
+    (pool / "campaign.yaml").write_text(CAMPAIGN)
+    found = {one.subject: one for one in inspect_environment(pool / "campaign.yaml")}
+    assert found["vasp_std"].state == found["vasp_gam"].state == "ok"
+    assert found["vasp_std"].detail.endswith(("bin/vasp_std, version unknown", "version 6.0.0"))
+    assert found["PMG_VASP_PSP_DIR"].state == "ok"
+    assert found["code of lithia"].detail == "VASP (PBE, kim2024, changed)"
+    assert "POTCAR Li_sv" in found["Li"].detail
+    assert "above ENCUT 400" in found["Li"].detail
+
+
+def test_the_check_says_what_is_missing(monkeypatch):
+    from atomate2 import SETTINGS as ATOMATE2
+
+    monkeypatch.setattr(ATOMATE2, "VASP_CMD", "mpirun -np 4 vasp_of_nobody")
+    monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
+    found = {one.subject: one for one in inspect_environment()}
+    assert (found["vasp_std"].state, found["PMG_VASP_PSP_DIR"].state) == ("missing", "missing")
+    assert "vasp_of_nobody" in found["vasp_std"].detail
+
+
+def test_lithia_from_file_to_ranking(pool, no_configuration):
+    """With forces of a stand-in: no number is VASP's, but the way is all there."""
+    (pool / "campaign.yaml").write_text(CAMPAIGN)
+    outcome = run_campaign(pool / "campaign.yaml", processes=1, report=False)
+    assert set(outcome.status.stages["li2o"].values()) == {"done"}, outcome.status.problems
+    assert not outcome.status.problems
+    run = pool / "runs" / "lithia"
+    store = embedded_store(run)
+    store.connect()
+    results = CampaignResults(store, Plan.read(run))
+    (described,) = results.descriptors()
+    assert all(described.values[name] is not None for name in PHONON_DESCRIPTORS)
+    assert described.values["band_gap"] > 1.0
+    assert described.method == "VASP (PBE, kim2024, changed)"
+    assert described.provenance["band_gap"] == described.method
+    heat = described.values["formation_energy"]  # against bcc lithium and the oxygen molecule
+    assert heat is not None
+    assert np.isfinite(heat)
+    dynamics = results.dynamics("li2o")
+    born = np.array(dynamics.born)
+    np.testing.assert_allclose(born.sum(axis=0), 0.0, atol=1e-3)
+    assert np.array(dynamics.dielectric)[0, 0] > 1.0
+    again = run_campaign(pool / "campaign.yaml", processes=1, report=False)
+    assert again.status.stages == outcome.status.stages
