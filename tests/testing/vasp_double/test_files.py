@@ -98,7 +98,9 @@ def test_a_relaxation_keeps_the_space_group_and_arrives(inputs, vasp, li2o):
     assert final.get_space_group_info(symprec=1e-2)[0] == "Fm-3m"
 
 
-@pytest.mark.parametrize(("isif", "volume", "shape", "ions"), [(2, 0, 0, 1), (4, 0, 1, 1), (7, 1, 0, 0)])
+@pytest.mark.parametrize(
+    ("isif", "volume", "shape", "ions"), [(2, 0, 0, 1), (4, 0, 1, 1), (7, 1, 0, 0)]
+)
 def test_isif_says_what_moves(inputs, vasp, li2o, isif, volume, shape, ions):
     start = li2o.copy()
     start.apply_strain([0, 0, 0.03])
