@@ -189,6 +189,31 @@ def test_kinds_of_kpoints(inputs, vasp, li2o, kpoints):
         assert len(run.actual_kpoints) < np.prod(kpoints.kpts[0]) / 2
 
 
+def test_spacing_takes_the_place_of_a_kpoints_file(inputs, vasp, li2o):
+    folder = inputs(StaticMaker(), li2o, KSPACING=0.5)
+    (folder / "KPOINTS").unlink(missing_ok=True)
+    assert vasp(folder).returncode == 0
+    run = Vasprun(folder / "vasprun.xml")
+    assert run.kpoints.kpts == [(5, 5, 5)]  # 2π over 2.65 Å between planes, over 0.5
+    assert run.get_band_structure(efermi="smart").get_band_gap()["energy"] > 4
+
+
+def test_finite_fields_give_the_same_tensors(inputs, vasp, li2o):
+    vasp(folder := inputs(DielectricMaker(), li2o))
+    linear = Vasprun(folder / "vasprun.xml").epsilon_static
+    vasp(folder := inputs(StaticMaker(), li2o, LCALCEPS=True))
+    np.testing.assert_allclose(Vasprun(folder / "vasprun.xml").epsilon_static, linear)
+
+
+@pytest.mark.forcefield
+def test_forces_can_come_from_a_learned_force_field(inputs, vasp, li2o):
+    pytest.importorskip("chgnet")
+    vasp(folder := inputs(StaticMaker(), li2o), VASP_DOUBLE_MODEL="CHGNet")
+    run = Vasprun(folder / "vasprun.xml")
+    assert run.final_energy == pytest.approx(-14.2, abs=0.5)  # eV per formula unit, as of PBE
+    assert is_double(folder)
+
+
 def test_stopcar_ends_a_run_in_good_order(inputs, vasp, li2o):
     folder = inputs(TightRelaxMaker(), li2o)
     (folder / "STOPCAR").write_text("LSTOP = .TRUE.")
