@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from fireworks import FWAction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jobflow import Flow
 
+from sse_flows.campaign.flow import Plan
+from sse_flows.campaign.keys import keyed
+from sse_flows.launchers import firetask, repair, watch
 from sse_flows.launchers import recover as module
-from sse_flows.launchers import repair, watch
 from sse_flows.launchers.queue import Queue, QueueJob
 from sse_flows.launchers.recover import Options, recover
+from sse_flows.launchers.submission import Submission
+from sse_flows.launchers.submit import Submitter
+from sse_flows.testing import jobs
+from sse_flows.testing.jobs import executions
 from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
+from sse_flows.testing.launchpads import MockCluster
 
 CHAIN = {
     "relax": [],
@@ -255,6 +266,35 @@ def test_a_store_without_any_result_is_the_wrong_one(bench, mend):
     found = mend()
     assert kinds(found) == []
     assert "JOBFLOW_CONFIG_FILE" in found[0].mend
+
+
+def test_the_last_result_of_a_complete_part_is_enough(bench, mend):
+    part = bench.part("a", {"relax": [], "phonons": ["relax"]})
+    bench.finish(part["relax"], stored=False)
+    bench.finish(part["phonons"])
+    assert mend() == []
+
+
+def test_all_that_is_missing_of_a_complete_part_runs_again(bench, mend):
+    bench.finish(bench.part("b", {"relax": []})["relax"])
+    part = bench.part("a", CHAIN)
+    for job in CHAIN:
+        bench.finish(part[job], stored=job not in ("phonons-2", "descriptors"))
+    assert kinds(mend()) == [module.NO_RESULT]
+    assert bench.state(part["phonons-2"]) == "READY"
+    assert bench.state(part["descriptors"]) == "WAITING"
+
+
+def test_one_that_cannot_be_read_stops_no_other(bench, mend):
+    part, other = bench.part("a", CHAIN), bench.part("b", CHAIN)
+    launch = bench.start(part["relax"], 5)
+    ended = {"state": "COMPLETED", "created_on": "2020-01-01T00:00:00"}  # and no action
+    change = {"$set": {"state": "COMPLETED"}, "$push": {"state_history": ended}}
+    bench.pad.launches.update_one({"launch_id": launch}, change)
+    bench.start(other["relax"], 6)
+    found = mend()
+    assert "cannot be refreshed" in kinds(found, done=False)
+    assert bench.state(other["relax"]) == "READY"
 
 
 def test_a_rerun_never_touches_what_lives_downstream(bench, mend, slurm):
@@ -555,3 +595,105 @@ def _move(bench: Bench, fw_id: int, move: str, jobs: dict, number: int) -> bool:
     if state:
         jobs[str(number)] = QueueJob(str(number), state)
     return move in LIVING
+
+
+@pytest.fixture
+def real(tmp_path, monkeypatch):
+    """Campaigns of real jobs, run in this process."""
+    real = MockCluster(tmp_path / "run")
+    monkeypatch.setattr(firetask, "open_store", lambda: real.store)
+    yield real
+    real.store.close()
+
+
+def put_back(real, **options) -> list:
+    keys = real.submission.parts
+    return recover(real.launchpad, real.store, keys, Options(**options), lambda seconds: None)
+
+
+def test_a_compound_that_comes_late_gets_into_the_models(real, tmp_path):
+    until = str(tmp_path / "mended")
+    real.submit(failing=["b"], until=until)
+    real.drain()
+    assert real.tail()["models"]["count"] == 2
+    assert put_back(real) == []
+    Path(until).touch()
+    assert kinds(put_back(real, failed=True)) == [module.FAILED_RUN, "older than its inputs"]
+    assert put_back(real) == []
+    real.drain()
+    assert real.tail()["models"]["count"] == 3
+    assert set(real.states()) == {"COMPLETED"}
+    assert put_back(real) == []
+
+
+def test_lost_results_are_computed_again_and_no_others(real):
+    real.submit()
+    real.drain()
+    before, ran = real.documents(), executions(real.log)
+    lost = real.launchpad.fireworks.find_one({"name": {"$regex": "^b "}, "spec.sse.stage": "relax"})
+    uuids = {lost["spec"]["sse"]["uuid"]}
+    last = real.launchpad.fireworks.find(
+        {
+            "spec.sse.compound": "b",
+            "spec.sse.stage": "descriptors",
+            "spec._allow_fizzled_parents": {"$ne": True},
+        }
+    )
+    uuids |= {doc["spec"]["sse"]["uuid"] for doc in last}
+    real.store.remove_docs({"uuid": {"$in": sorted(uuids)}})
+    assert module.NO_RESULT in kinds(put_back(real))
+    real.drain()
+    assert set(real.states()) == {"COMPLETED"}
+    assert real.documents().keys() == before.keys()
+    again = executions(real.log) - ran
+    assert uuids <= {uuid for uuid, _ in again}
+    assert put_back(real) == []
+
+
+@pytest.mark.slurm
+def test_a_cancelled_job_is_shown_put_back_and_done(cluster, launchpad, job_store, site, tmp_path):
+    submitted = lone_job(launchpad, job_store, tmp_path)
+    [fw_id] = launchpad.get_fw_ids()
+    qlaunch()
+    wait_for(lambda: launchpad.get_fw_dict_by_id(fw_id)["state"] == "RUNNING")
+    status = watch.watch(*submitted, launchpad, job_store)
+    assert status.stages["a"]["order"] == "running"
+    assert status.notes["a"]["order"].startswith("n")
+    assert recover(launchpad, job_store, None) == []
+    job = launchpad.launches.find_one({})["fworker"]["env"]["slurm_job_id"]
+    cluster.run("scancel", job)
+    cluster.wait_for_state(job, "CANCELLED")
+    status = watch.watch(*submitted, launchpad, job_store)
+    assert status.stages["a"]["order"] == "lost"
+    assert status.lost[0].reason == f"job {job} ended (cancelled)"
+    assert kinds(recover(launchpad, job_store, None)) == [module.LOST_RUN]
+    assert recover(launchpad, job_store, None) == []
+    qlaunch()
+    wait_for(lambda: launchpad.get_fw_dict_by_id(fw_id)["state"] == "COMPLETED")
+    status = watch.watch(*submitted, launchpad, job_store)
+    assert status.stages["a"]["order"] == "done"
+    assert status.complete
+
+
+def lone_job(launchpad, job_store, folder) -> tuple[Plan, Submission]:
+    """Submit one job that takes some seconds."""
+    job = jobs.add(1, 2, seconds=8)
+    job.update_metadata({"stage": "order", "compound": "a"})
+    submitter = Submitter(launchpad, job_store, folder)
+    flow = keyed(Flow([job]))
+    submitter.submit(flow, "lone")
+    [one] = flow.jobs()
+    plan = Plan(name="lone", roles={"a": ["train"]}, jobs={"a": {"order": one["uuid"]}})
+    return plan, submitter.submission
+
+
+def qlaunch() -> None:
+    command = [shutil.which("qlaunch"), "-s", "-r", "singleshot"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.5)
