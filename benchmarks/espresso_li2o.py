@@ -17,6 +17,8 @@ import argparse
 import csv
 from pathlib import Path
 
+from espresso_phonon import cpu_seconds
+
 ROOT = Path(__file__).resolve().parents[1]
 EDGE = 4.57  # Å, the start of the relaxation
 CAMPAIGN = """\
@@ -105,6 +107,8 @@ def main() -> None:
     for name, values in rows.items():
         print(f"{name:<28}" + "".join(f"{values[part]:8.2f}" for part in CENTRES))
     print(f"lattice constant {edge:.3f} Å")
+    outputs = [*folder.glob("results/work/*/pw.out"), *folder.glob("results/work/*/ph.out")]
+    print(f"pw.x and ph.x: {sum(cpu_seconds(path.read_text()) for path in outputs):.0f} CPU s")
 
 
 if __name__ == "__main__":

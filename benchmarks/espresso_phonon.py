@@ -169,9 +169,12 @@ def measure(route: str, cutoff: float, folder: Path) -> dict:
 
 
 def cpu_seconds(text: str) -> float:
-    """CPU time that pw.x says it took."""
-    found = re.search(r"PWSCF\s+:\s+(?:(\d+)m)?\s*([\d.]+)s CPU", text)
-    return 60 * float(found.group(1) or 0) + float(found.group(2)) if found else 0.0
+    """CPU time that pw.x or ph.x says it took, in its last line of times."""
+    found = re.findall(
+        r"(?:PWSCF|PHONON)\s+:\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:([\d.]+)s)? CPU", text
+    )
+    hours, minutes, seconds = (float(number or 0) for number in (found or [("", "", "")])[-1])
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def difference(first: list, second: list) -> float:

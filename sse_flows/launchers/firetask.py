@@ -18,6 +18,7 @@ from fireworks import FiretaskBase, FWAction, explicit_serialize
 
 from sse_flows.errors import OutOfTimeError, SSEError, one_line
 from sse_flows.launchers import gates
+from sse_flows.launchers.stop import being_killed
 from sse_flows.processes import THREAD_VARIABLES
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ class CampaignFiretask(FiretaskBase):
         except Superseded as error:
             raise JobError(error.message) from None
         except Exception as error:
-            launch.ended(gates.FIZZLED, fw_spec["sse"]["part"])
+            if not being_killed():  # then it stays RUNNING, for `sse recover`, and has not ended
+                launch.ended(gates.FIZZLED, fw_spec["sse"]["part"])
             raise _explained(error) from error
         if not (action.detours or action.additions):
             launch.ended(gates.COMPLETED, fw_spec["sse"]["part"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sse_flows.codes.walltime import seconds_left
 from sse_flows.launchers.reservation import may_run
+from sse_flows.launchers.stop import Stop
 
 if TYPE_CHECKING:
     from fireworks import FWorker, LaunchPad
@@ -34,38 +34,6 @@ DATABASE_PATIENCE = 600.0
 """How long a worker waits for a database that has gone, s."""
 NAP = 0.5
 """Longest sleep, s: a signal that arrives during one is seen after it."""
-
-
-class Stop:
-    """Requests to stop, by signal: SIGTERM, SIGINT or SIGUSR1.
-
-    The firework that runs goes on (codes look at the clock themselves); no further one is begun.
-    A second Ctrl-C leaves at once, and the firework stays RUNNING.
-
-    Attributes
-    ----------
-    requested
-        Whether to begin nothing more.
-    killed
-        Whether Slurm is ending the job: what fails from now on has been killed, not gone wrong.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-        self.killed = False
-        self.interrupts = 0
-
-    def install(self) -> None:
-        """Listen to signals from now on; of the main thread only."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        self.requested = True
-        self.killed = self.killed or number == signal.SIGTERM
-        self.interrupts += number == signal.SIGINT
-        if self.interrupts > 1:
-            os._exit(130)
 
 
 @dataclass(frozen=True)
@@ -175,6 +143,7 @@ class Worker:
 
     def _prepare(self) -> None:
         """Tell the launch documents where this runs, and leave killed fireworks RUNNING."""
+        self.stop.watch()
         self.fworker.env = {**self.fworker.env, **this_process()}
         complete = self.launchpad.complete_launch
 

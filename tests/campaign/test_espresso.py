@@ -17,6 +17,7 @@ from sse_flows.campaign.results import CampaignResults
 from sse_flows.descriptors.document import PHONON_DESCRIPTORS
 from sse_flows.errors import SSEError
 from sse_flows.store.jobstore import embedded_store
+from sse_flows.structures import elements
 
 HEADER = (
     '<UPF version="2.0.1"><PP_HEADER element="{0}" pseudo_type="PAW" functional="{1}" '
@@ -192,11 +193,20 @@ def test_check_tells_the_version_and_whether_it_is_parallel(pool, espresso_here)
         assert found[program].detail.rpartition(", ")[2]
 
 
+@pytest.fixture
+def oxygen_in_a_small_box(monkeypatch) -> None:
+    """A molecule of oxygen in a box of 5 Å instead of 10: seconds instead of many minutes."""
+    table = elements._table()
+    molecule = table["O"].molecule.model_copy(update={"box": 5.0})
+    smaller = {**table, "O": table["O"].model_copy(update={"molecule": molecule})}
+    monkeypatch.setattr(elements, "_table", lambda: smaller)
+
+
 @pytest.mark.espresso
 @pytest.mark.slow
-def test_lithia_from_file_to_ranking(pool, espresso_here, no_configuration):
+def test_lithia_from_file_to_ranking(pool, espresso_here, no_configuration, oxygen_in_a_small_box):
     """The smallest supercell and few k points: the numbers are rough, the way is all there."""
-    (pool / "campaign.yaml").write_text(CAMPAIGN)
+    (pool / "campaign.yaml").write_text(CAMPAIGN.replace("energies: false", "energies: true"))
     outcome = run_campaign(pool / "campaign.yaml", processes=1, report=False)
     assert set(outcome.status.stages["li2o"].values()) == {"done"}, outcome.status.problems
     assert not outcome.status.problems
@@ -209,6 +219,7 @@ def test_lithia_from_file_to_ranking(pool, espresso_here, no_configuration):
     check_physics(dynamics, described.values)
     assert described.method == "Quantum ESPRESSO (PBEsol, tight, changed)"
     assert described.provenance["band_gap"] == described.method
+    assert -2.3 < described.values["formation_energy"] < -1.6  # measured: -2.07 eV/atom
     again = run_campaign(pool / "campaign.yaml", processes=1, report=False)
     assert again.status.stages == outcome.status.stages
 

@@ -23,7 +23,7 @@ def test_it_writes_the_files_and_says_what_comes_next(sse, tmp_path, empty_path)
     folder = tmp_path / "site"
     assert f"wrote 6 files in {folder}" in result.out
     assert f"  export FW_CONFIG_FILE={folder}/FW_config.yaml" in result.out
-    assert result.out.splitlines()[-1] == "  qlaunch -r rapidfire"
+    assert result.out.splitlines()[-1] == "  qlaunch -r rapidfire --nlaunches infinite"
     assert "host: db.example.org" in (folder / "my_launchpad.yaml").read_text()
     assert 'account: "me"' in (folder / "my_qadapter.yaml").read_text()
     again = sse("init", "cluster", "site")
