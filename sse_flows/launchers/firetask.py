@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -91,12 +90,11 @@ class Launch:
 
     def note_place(self) -> None:
         """Write into the launch where it runs, unless the launcher did."""
-        place: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
-        if os.environ.get("SLURM_JOB_ID"):
-            place["slurm_job_id"] = os.environ["SLURM_JOB_ID"]
+        from sse_flows.launchers.worker import this_process
+
         self.launchpad.launches.update_one(
             {"launch_id": self.launch_id, "fworker.env.pid": {"$exists": False}},
-            {"$set": {f"fworker.env.{name}": value for name, value in place.items()}},
+            {"$set": {f"fworker.env.{name}": value for name, value in this_process().items()}},
         )
 
     def ended(self, state: str, part: str) -> None:
