@@ -8,7 +8,6 @@ import numpy as np
 
 from sse_flows.testing.vasp_double.crystal import Crystal, poscar_text, vectors
 from sse_flows.testing.vasp_double.mark import MARK
-from sse_flows.testing.vasp_double.model import Evaluated
 from sse_flows.testing.vasp_double.setup import Setup
 
 _COARSE = (2, 2, 2)
@@ -70,7 +69,8 @@ def write_electrons(setup: Setup) -> None:
     """EIGENVAL, DOSCAR and IBZKPT."""
     folder, bands, kpoints = setup.folder, setup.bands, setup.kpoints
     atoms, (points, total) = len(setup.crystal.species), bands.energies.shape
-    head = f"{atoms:5d}{atoms:5d}{1:5d}{bands.spins:5d}\n  0.0 0.0 0.0 0.0 0.0\n  0.0\n  CAR\n {MARK}\n"
+    head = f"{atoms:5d}{atoms:5d}{1:5d}{bands.spins:5d}\n"
+    head += f"  0.0 0.0 0.0 0.0 0.0\n  0.0\n  CAR\n {MARK}\n"
     rows = [f"{round(bands.electrons):6d}{points:6d}{total:6d}"]
     for k, weight, energies, occupied in zip(
         kpoints.points, kpoints.weights, bands.energies, bands.occupations, strict=True
@@ -130,8 +130,3 @@ def total_moment(setup: Setup) -> float | None:
     """Sum of the moments, Bohr magnetons; None without spin polarisation."""
     moments = setup.bands.moments
     return None if moments is None else float(moments.sum())
-
-
-def shifted(result: Evaluated, energy: float) -> Evaluated:
-    """The same forces at another energy, eV."""
-    return Evaluated(result.energy + energy, result.forces, result.stress)

@@ -16,6 +16,10 @@ from sse_flows.testing.vasp_double.mark import MARK
 PROGRAMS = {"vasp_std": "VASP_CMD", "vasp_gam": "VASP_GAMMA_CMD", "vasp_ncl": "VASP_NCL_CMD"}
 """Programs and the settings of atomate2 that name them."""
 
+QUICK_CUSTODIAN = {"polling_time_step": 0.05, "monitor_freq": 10}
+"""For ``run_vasp_kwargs={"custodian_kwargs": QUICK_CUSTODIAN}``: by default custodian looks after
+a run every 10 s and after its errors every 300 s, which is long for runs of half a second."""
+
 _PSEUDOPOTENTIALS = "PMG_VASP_PSP_DIR"
 
 
@@ -92,11 +96,11 @@ def _restore(variables: dict[str, str | None]) -> None:
 
 
 def _write_program(path: Path) -> None:
-    package = Path(sse_flows.__file__).resolve().parent.parent
+    package = shlex.quote(str(Path(sse_flows.__file__).resolve().parent.parent))
     path.write_text(
         "#!/bin/sh\n"
         f"# {MARK}\n"
-        f"PYTHONPATH={shlex.quote(str(package))}${{PYTHONPATH:+:$PYTHONPATH}} OMP_NUM_THREADS=1 \\\n"
+        f"export PYTHONPATH={package}${{PYTHONPATH:+:$PYTHONPATH}} OMP_NUM_THREADS=1\n"
         f'exec {shlex.quote(sys.executable)} -m sse_flows.testing.vasp_double "$@"\n'
     )
     path.chmod(0o755)

@@ -46,6 +46,5 @@ def _candidates(folder: Path) -> list[Path]:
 
 
 def _marked(path: Path) -> bool:
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as file:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         return MARK.encode() in file.read(_HEAD)

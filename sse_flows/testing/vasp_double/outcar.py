@@ -48,6 +48,7 @@ class Outcar:
         self.write(
             f"----------- Iteration {ionic:6d}({number:4d})  -----------",
             f"      LOOP:  cpu time {seconds:10.4f}: real time {seconds:10.4f}",
+            _electrons(self.setup),
             f"  entropy T*S    EENTRO = {entropy:18.8f}",
             f"  free energy    TOTEN  = {energy:18.8f} eV",
         )
@@ -59,14 +60,15 @@ class Outcar:
 
     def ionic_step(self, crystal: Crystal, result: Evaluated, seconds: float) -> None:
         """Level, charges, energy, stress and forces of a geometry."""
-        bands = self.setup.bands
-        moment = 0.0 if bands.moments is None else float(bands.moments.sum())
-        self.write(f" E-fermi : {bands.fermi:9.4f}     XC(G=0): {0:9.4f}     alpha+bet : {0:9.4f}")
-        self.write(f" number of electron {bands.electrons:15.7f} magnetization {moment:15.7f}")
+        fermi = self.setup.bands.fermi
+        self.write(f" E-fermi : {fermi:9.4f}     XC(G=0): {0:9.4f}     alpha+bet : {0:9.4f}")
         self.write(*_site_tables(self.setup))
         self.write(*_stress(crystal, result), *_forces(crystal, result))
         self.write(
+            "  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)",
+            _RULE,
             f"  free  energy   TOTEN  = {result.energy:18.8f} eV",
+            "",
             f"  energy  without entropy={result.energy:18.8f}"
             f"  energy(sigma->0) ={result.energy:18.8f}",
             f"     LOOP+:  cpu time {seconds:10.4f}: real time {seconds:10.4f}",
@@ -97,7 +99,7 @@ class Outcar:
 
 
 def _inputs(setup: Setup) -> Iterator[str]:
-    for potential in setup.potentials:
+    for potential in setup.potentials * 2:  # VASP lists them twice, and ASE halves the list
         yield f" POTCAR:    {potential.title}"
     for p in setup.potentials:
         yield f"   VRHFIN ={p.element}: made up for tests"
@@ -119,10 +121,19 @@ def _inputs(setup: Setup) -> Iterator[str]:
     yield "   ions per type = " + "".join(f"{n:6d}" for n in setup.crystal.counts)
 
 
+def _electrons(setup: Setup) -> str:
+    moments = setup.bands.moments
+    moment = "" if moments is None else f"{moments.sum():15.7f}"
+    return f" number of electron {setup.bands.electrons:15.7f} magnetization {moment}"
+
+
 def _sizes(setup: Setup) -> Iterator[str]:
     points, bands = setup.bands.energies.shape
     x, y, z = setup.grid
     yield f"   k-points           NKPTS = {points:6d}   number of bands    NBANDS= {bands:6d}"
+    yield " k-points in reciprocal lattice and weights: reduced by symmetry"
+    for k, weight in zip(setup.kpoints.points, setup.kpoints.weights, strict=True):
+        yield "".join(f"{x:12.8f}" for x in k) + f"{weight:14.6f}"
     yield f"   number of dos      NEDOS = {301:6d}   number of ions     NIONS = " + (
         f"{len(setup.crystal.species):6d}"
     )

@@ -129,4 +129,4 @@ def _parse(text: str, path: Path) -> Potential:
 
 
 def _number(value: str) -> float:
-    return float(value.split()[0])
+    return float(value.split(maxsplit=1)[0])

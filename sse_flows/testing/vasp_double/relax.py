@@ -70,7 +70,7 @@ def steps(
             step = inverse @ downhill
         step *= min(1.0, longest / max(_reach(step, atoms, scale, crystal), 1e-12))
         last = (step, downhill, result.energy)
-        crystal = _moved(crystal, step, atoms, scale)
+        crystal = _moved(crystal, step, scale, freedom)
 
 
 def _largest(ions: Array, strain: Array, crystal: Crystal) -> float:
@@ -86,10 +86,12 @@ def _reach(step: Array, atoms: int, scale: float, crystal: Crystal) -> float:
     return max(float(moves), float(np.abs(step[3 * atoms :]).max() / scale * longest_edge) / 2)
 
 
-def _moved(crystal: Crystal, step: Array, atoms: int, scale: float) -> Crystal:
-    strain = step[3 * atoms :].reshape(3, 3) / scale
+def _moved(crystal: Crystal, step: Array, scale: float, freedom: Freedom) -> Crystal:
+    strain = step[-9:].reshape(3, 3) / scale
     deform = np.eye(3) + (strain + strain.T) / 2
-    positions = crystal.positions @ deform + step[: 3 * atoms].reshape(-1, 3)
+    if not freedom.volume:  # a strain without trace keeps the volume to first order only
+        deform /= np.cbrt(np.linalg.det(deform))
+    positions = crystal.positions @ deform + step[:-9].reshape(-1, 3)
     return crystal.moved(positions, crystal.lattice @ deform)
 
 

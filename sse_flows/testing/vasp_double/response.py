@@ -61,9 +61,8 @@ def hessian(crystal: Crystal, evaluate: Callable[[Crystal], Evaluated]) -> Array
     positions = crystal.positions
     rows = []
     for number in range(positions.size):
-        step = np.zeros(positions.size)
-        step[number] = _DISPLACEMENT
-        step = step.reshape(positions.shape)
+        step = np.zeros_like(positions)
+        step.flat[number] = _DISPLACEMENT
         ahead, back = (evaluate(crystal.moved(positions + s * step)).forces for s in (1, -1))
         rows.append((back - ahead).ravel() / (2 * _DISPLACEMENT))
     matrix = np.array(rows)

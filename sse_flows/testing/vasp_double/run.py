@@ -34,7 +34,7 @@ _FIRST_ERROR = 1.0  # eV/atom: how wrong the first electronic step is
 _GAIN = 0.1  # by which each further one shrinks it
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the run was told to end
+class Stopped(Exception):
     """VASP gives up or is told to stop at once."""
 
     def __init__(self, status: int = 0):
@@ -102,10 +102,10 @@ class Run:
     def ionic_steps(self) -> None:
         """Geometry after geometry, until it is good or NSW is used up."""
         last_energy: float | None = None
-        for number, (crystal, result, largest) in enumerate(self._geometries(), 1):
+        for number, (crystal, true, largest) in enumerate(self._geometries(), 1):
             began = time.monotonic()
-            energy = result.energy + self.lift + self._jump(number)
-            result = files.shifted(result, energy - result.energy)
+            result = true.shifted(self.lift + self._jump(number))
+            energy = result.energy
             self.vasprun.open_step()
             self._electronic_steps(number, energy)
             self.crystal = crystal
@@ -249,7 +249,7 @@ def _fail(fault: Fault) -> None:
     """End as the fault says."""
     stream = sys.stderr if fault.stream == "err" else sys.stdout
     if fault.message:
-        print(f" {fault.message}", file=stream, flush=True)  # noqa: T201 - output of a program
+        print(f" {fault.message}", file=stream, flush=True)
     if fault.ending == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault.ending == "crash":

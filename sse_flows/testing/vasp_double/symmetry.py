@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def point_group(crystal: Crystal, precision: float) -> NDArray[np.int64]:
 def _operations(crystal: Crystal, precision: float) -> tuple[NDArray[np.int64], Array]:
     import spglib
 
-    cell = (crystal.lattice, crystal.fractional, crystal.types)
+    cell: Any = (crystal.lattice, crystal.fractional, crystal.types)
     try:
         found = spglib.get_symmetry(cell, symprec=precision)
     except Exception:  # newer versions raise where older ones returned None

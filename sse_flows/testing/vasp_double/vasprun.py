@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -16,6 +17,7 @@ from sse_flows.testing.vasp_double.outcar import KILOBAR
 from sse_flows.testing.vasp_double.response import Response
 from sse_flows.testing.vasp_double.setup import Setup
 
+_LISTS = ("MAGMOM", "ROPT", "LDAUU", "LDAUJ", "LDAUL")
 _ENERGIES = ("e_fr_energy", "e_wo_entrp", "e_0_energy")
 
 
@@ -108,7 +110,9 @@ def _tag(name: str, value: str) -> str:
     kind = kind_of(joined)
     if kind == "logical":
         joined = " ".join("T" if w.strip(".")[0].lower() == "t" else "F" for w in words)
-    if kind == "string" or len(words) == 1:
+    if kind == "":
+        joined = re.sub("[dD]", "E", joined)
+    if kind == "string" or (len(words) == 1 and name not in _LISTS):
         return _value(name, joined, kind)
     typed = f" type={quoteattr(kind)}" if kind else ""
     return f"  <v{typed} name={quoteattr(name)}>{joined}</v>"
@@ -177,7 +181,7 @@ def _kpoints(setup: Setup) -> Iterator[str]:
             yield f'   <v name="usershift">{" ".join(map(str, k.shift))}</v>'
         yield "  </generation>"
     yield from _varray("kpointlist", k.points)
-    yield from _varray("weights", k.weights[:, None])
+    yield from _varray("weights", k.weights.reshape(-1, 1))
     yield " </kpoints>"
 
 
@@ -200,7 +204,7 @@ def _structure(crystal: Crystal, name: str = "") -> Iterator[str]:
     yield "  <crystal>"
     yield from _varray("basis", crystal.lattice)
     yield f'  <i name="volume">{crystal.volume:16.8f}</i>'
-    yield from _varray("rec_basis", np.linalg.inv(crystal.lattice).T)
+    yield from _varray("rec_basis", np.linalg.inv(crystal.lattice).T.astype(float))
     yield "  </crystal>"
     yield from _varray("positions", crystal.fractional % 1.0)
     yield " </structure>"
@@ -232,7 +236,7 @@ def _eigenvalues(setup: Setup) -> Iterator[str]:
         for number, (energies, occupations) in enumerate(levels, 1):
             yield f'    <set comment="kpoint {number}">'
             rows = np.column_stack([energies, occupations])
-            yield from ("<r>%10.4f %8.4f </r>" % tuple(row) for row in rows)
+            yield from (f"<r>{energy:10.4f} {filled:8.4f} </r>" for energy, filled in rows)
             yield "    </set>"
         yield "   </set>"
     yield "  </set></array></eigenvalues>"
@@ -245,6 +249,6 @@ def _density(setup: Setup) -> Iterator[str]:
     yield "  <total><array><field>energy</field><field>total</field><field>integrated</field><set>"
     for spin in range(1, setup.bands.spins + 1):
         yield f'   <set comment="spin {spin}">'
-        yield from ("<r>%12.4f %12.4f %12.4f </r>" % tuple(row) for row in table)
+        yield from (f"<r>{e:12.4f} {d:12.4f} {i:12.4f} </r>" for e, d, i in table)
         yield "   </set>"
     yield "  </set></array></total></dos>"
