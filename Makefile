@@ -6,6 +6,9 @@ READY   = $(VENV)/.ready
 # the CPU build where the index has it, else whatever torch the index gives
 TORCH  ?= torch==2.13.0
 
+# processes of make test; 0 runs all tests in one
+PYTEST_WORKERS ?= 2
+
 export OMP_NUM_THREADS = 1
 
 .PHONY: run test test-fast lint bench clean
@@ -14,7 +17,7 @@ run: $(READY)
 	$(BIN)/sse run campaigns/demo.yaml
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -q --durations=10
+	$(BIN)/python -m pytest -q --durations=10 -n $(PYTEST_WORKERS) --dist loadgroup
 
 # without what needs a force field or takes long
 test-fast: $(READY)

@@ -19,6 +19,15 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file, and all that need Slurm, in one process of pytest-xdist."""
+    for item in items:
+        file = f"{item.path.parent.name}/{item.path.stem}"
+        name = "slurm" if item.get_closest_marker("slurm") else file
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of third-party reference data; tests that need it are skipped where it is absent."""

@@ -5,6 +5,7 @@ To add a code: a model with its ``name`` and ``make``, put into `CODES`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -148,7 +149,7 @@ class VaspSection(_CodeSection):
     @field_validator("potcars")
     @classmethod
     def _suit_their_elements(cls, value: dict[str, str]) -> dict[str, str]:
-        wrong = [f"{k}: {v}" for k, v in value.items() if v.split("_")[0].split(".")[0] != k]
+        wrong = [f"{k}: {v}" for k, v in value.items() if not re.fullmatch(rf"{k}([^a-z].*)?", v)]
         if wrong:
             raise ValueError(f"no POTCAR of that element: {', '.join(wrong)}")
         return value

@@ -96,7 +96,7 @@ def _store() -> Finding:
 
         store = configured_store()
         if store is None:
-            return Finding("store", "ok", "embedded: a SQLite file in each results folder")
+            return _embedded_store()
         connect(store)
     except SSEError as error:
         return Finding("store", "broken", error.message, error.mend)
@@ -106,6 +106,19 @@ def _store() -> Finding:
         return Finding("store", "broken", detail, "Check that file and that the database answers")
     kind = type(store.docs_store).__name__
     return Finding("store", "ok", f"{kind} of jobflow's configuration: {store_place(store)}")
+
+
+def _embedded_store() -> Finding:
+    from sse_flows.store.sqlite import network_file_system
+
+    detail = "embedded: a SQLite file in each results folder"
+    shared = network_file_system(Path.cwd())
+    if shared is None:
+        return Finding("store", "ok", detail)
+    mend = "to run on several machines at once, configure MongoDB for jobflow (docs/store.md)"
+    return Finding(
+        "store", "missing", f"{detail}, here on {shared}: for one machine at a time", mend
+    )
 
 
 def _writable() -> Finding:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-_CHUNK = 400  # databases bound the length of a query
+_CHUNK = 400
 
 
 class FinishedJobs:
@@ -18,10 +18,13 @@ class FinishedJobs:
     ----------
     store
         A connected JobStore.
+    ids_a_query
+        How many jobs one query asks for; databases bound the length of a query, some at 1,000.
     """
 
-    def __init__(self, store: JobStore):
+    def __init__(self, store: JobStore, ids_a_query: int = _CHUNK):
         self.store = store
+        self.ids_a_query = ids_a_query
         self._when: dict[str, str] = {}
 
     def look_up(self, uuids: Iterable[str]) -> None:
@@ -31,8 +34,9 @@ class FinishedJobs:
         the last job of its replacement has stored a real one.
         """
         wanted = sorted(set(uuids))
-        for start in range(0, len(wanted), _CHUNK):
-            some = {"uuid": {"$in": wanted[start : start + _CHUNK]}, "output": {"$ne": None}}
+        for start in range(0, len(wanted), self.ids_a_query):
+            some_ids = wanted[start : start + self.ids_a_query]
+            some = {"uuid": {"$in": some_ids}, "output": {"$ne": None}}
             for doc in self.store.query(some, properties=["uuid", "completed_at"]):
                 known = self._when.get(doc["uuid"], "")
                 self._when[doc["uuid"]] = max(known, str(doc["completed_at"]))

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jobflow import Flow
+from jobflow import Flow, JobOrder
 from monty.json import MontyDecoder, MontyEncoder
 
 KEY_VERSION = 1
@@ -31,6 +31,7 @@ _PLACES = {"train_models": ("table", 1)}
 """Arguments, by name and number, that say where a file is; another one holds its SHA-256."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID_LENGTH = 36
 _NOT_CONTENT = {"@version", "hosts", "prev_dir"}  # prev_dir: a start to save time, no input
 _LABELS = {"name", "launch"}  # of an object: what it is called, and how its programs are started
 
@@ -43,8 +44,7 @@ def content_key(work: Any) -> str:
     work
         Function, arguments and settings of a job as plain dicts, lists and scalars.
     """
-    text = json.dumps([KEY_VERSION, _content(work)], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _key(work, {})
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,85 @@ def with_content_keys(flow: Flow, keep: frozenset[str] | set[str] = frozenset())
 def keyed(flow: Flow, keep: frozenset[str] | set[str] = frozenset()) -> KeyedFlow:
     """Key a flow as :func:`with_content_keys` does; the result is plain data."""
     text = json.dumps(flow, cls=MontyEncoder)
-    jobs = {job["uuid"]: job for job in _jobs(json.loads(text))}
+    node = json.loads(text)
+    jobs = {job["uuid"]: job for job in _jobs(node)}
+    before = _parents(flow, node, jobs)
     renamed: dict[str, str] = {}
     parents: dict[str, list[str]] = {}
-    for job, before in flow.iterflow():
-        if job.uuid not in keep:
-            work = _renamed(_work(jobs[job.uuid]), renamed)
-            renamed[job.uuid] = str(uuid.UUID(content_key(work)[:32]))
-        name = renamed.get(job.uuid, job.uuid)
-        known = [*parents.get(name, []), *(renamed.get(one, one) for one in before)]
+    for old in _in_order(before):
+        if old not in keep:
+            renamed[old] = str(uuid.UUID(_key(_work(jobs[old]), renamed)[:32]))
+        name = renamed.get(old, old)
+        known = [*parents.get(name, []), *(renamed.get(one, one) for one in before[old])]
         parents[name] = list(dict.fromkeys(one for one in known if one != name))
-    text = _UUID.sub(lambda match: renamed.get(match.group(), match.group()), text)
-    return KeyedFlow(_without_repeats(json.loads(text)), parents)
+    return KeyedFlow(_without_repeats(json.loads(_rename(text, renamed))), parents)
+
+
+def _key(work: Any, renamed: dict[str, str]) -> str:
+    """Key of an object in which ids have other names."""
+    content = [KEY_VERSION, _content(work, renamed)]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(_rename(text, renamed).encode()).hexdigest()
+
+
+def _rename(text: str, renamed: dict[str, str]) -> str:
+    return _UUID.sub(lambda match: renamed.get(match.group(), match.group()), text)
+
+
+def _parents(flow: Flow, node: dict, jobs: dict[str, dict]) -> dict[str, list[str]]:
+    """Jobs of a flow that each of its jobs builds on.
+
+    jobflow's own graph makes plain data of every job once more, so it is asked only where a flow
+    prescribes an order that does not follow from its references.
+    """
+    if _is_linear(node):
+        return {job.uuid: list(parents) for job, parents in flow.iterflow()}
+    return {
+        name: [one for one in dict.fromkeys(_references(_work(job))) if one in jobs and one != name]
+        for name, job in jobs.items()
+    }
+
+
+def _is_linear(node: dict) -> bool:
+    order = node.get("order", {})
+    linear = (order.get("value") if isinstance(order, dict) else order) == JobOrder.LINEAR.value
+    return linear or any(_is_linear(child) for child in node["jobs"] if "jobs" in child)
+
+
+def _references(node: Any) -> Iterator[str]:
+    """Ids of the jobs whose outputs an object refers to."""
+    if isinstance(node, dict):
+        if node.get("@class") == "OutputReference":
+            yield node["uuid"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _in_order(parents: dict[str, list[str]]) -> list[str]:
+    """Jobs in their order in the flow, but each after those it builds on.
+
+    Raises
+    ------
+    ValueError
+        Jobs build on each other in a circle.
+    """
+    done: dict[str, None] = {}
+    begun: set[str] = set()
+    stack = list(reversed(parents))
+    while stack:
+        one = stack[-1]
+        waiting = [parent for parent in parents[one] if parent not in done]
+        if one in done or not waiting:
+            done.setdefault(stack.pop())
+        elif one in begun:
+            raise ValueError("jobs build on each other in a circle")
+        else:
+            begun.add(one)
+            stack.extend(reversed(waiting))
+    return list(done)
 
 
 def _without_repeats(node: dict) -> dict:
@@ -140,22 +207,16 @@ def _forget_place(work: dict) -> None:
     work.update(function_kwargs=named, function_args=listed)
 
 
-def _renamed(work: dict, renamed: dict[str, str]) -> dict:
-    text = _UUID.sub(
-        lambda match: renamed.get(match.group(), match.group()), json.dumps(work, sort_keys=True)
-    )
-    return json.loads(text)
-
-
-def _content(node: Any) -> Any:
+def _content(node: Any, renamed: dict[str, str]) -> Any:
     if isinstance(node, dict):
         # the name of an object, a maker for instance, is a label; elsewhere it may be a setting
         ignored = _NOT_CONTENT | _LABELS if "@class" in node else _NOT_CONTENT
         return {
-            key: _content(value)
+            # keys are sorted: those that hold an id by its new name, which values need not have yet
+            key if len(key) < _UUID_LENGTH else _rename(key, renamed): _content(value, renamed)
             for key, value in node.items()
             if key not in ignored and value is not None
         }
     if isinstance(node, list):
-        return [_content(value) for value in node]
+        return [_content(value, renamed) for value in node]
     return node

@@ -114,8 +114,8 @@ def report(campaign_file: CampaignFile, output: Output = None) -> None:
     """Write one self-contained HTML page of what is done so far."""
     from sse_flows.campaign.flow import Campaign
     from sse_flows.campaign.local import write_campaign_report
-    from sse_flows.cli.watching import source
+    from sse_flows.cli.watching import status_for_report
 
-    status = source(campaign_file)()
+    status = status_for_report(campaign_file)
     page = write_campaign_report(Campaign.from_file(campaign_file), output, status=status)
     typer.echo(f"report: {page}")

@@ -166,5 +166,7 @@ def cluster(
     written = write_site(folder, there, slurm, choices, force)
     typer.echo(slurm.summary())
     typer.echo(f"wrote {len(written)} files in {written[0].parent}")
+    if slurm.version and not uri and host in ("localhost", "127.0.0.1"):
+        typer.echo("note: the nodes must find the database, too; on them localhost is another one")
     for line in next_steps(folder):
         typer.echo(line)

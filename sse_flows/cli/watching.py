@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sse_flows.cli.options import tell
+from sse_flows.errors import SSEError
+
 if TYPE_CHECKING:
     from sse_flows.campaign.status import Status
 
@@ -27,6 +30,20 @@ def source(campaign_file: Path) -> Callable[[], Status]:
 
         return open_submitted(campaign_file).status
     return lambda: read_status(folder, Plan.read(folder))
+
+
+def status_for_report(campaign_file: Path) -> Status | None:
+    """Return the status of a submitted campaign; None where its LaunchPad cannot be asked."""
+    from sse_flows.campaign.flow import Campaign
+    from sse_flows.launchers.submission import is_submitted
+
+    if not is_submitted(Campaign.from_file(campaign_file).folder):
+        return None
+    try:
+        return source(campaign_file)()
+    except SSEError as error:
+        tell(f"{error}; the page does not show what failed on the cluster")
+        return None
 
 
 def table(status: Status, rows: int | None = None) -> str:

@@ -225,7 +225,7 @@ class ForceField:
         if package is None:
             return ""
         try:
-            return f"{package} {metadata.version(package)}"
+            return f"{package} {_version(package)}"
         except metadata.PackageNotFoundError:
             return None
 
@@ -287,6 +287,11 @@ class ForceField:
 
     def born_maker(self) -> None:
         """None: a force field has no electrons."""
+
+
+@cache
+def _version(package: str) -> str:
+    return metadata.version(package)
 
 
 def _digest(file: Path) -> str:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from sse_flows.campaign.finished import FinishedJobs
 from sse_flows.launchers import repair, stale
 from sse_flows.launchers.liveness import LOST, UNKNOWN
-from sse_flows.launchers.scene import Finding, Scene, rerun
-from sse_flows.launchers.snapshot import FireworkView, read_fireworks, take_snapshot
+from sse_flows.launchers.scene import Finding, Scene, in_order, rerun
+from sse_flows.launchers.snapshot import CHUNK, FireworkView, read_fireworks, take_snapshot
 from sse_flows.launchers.snapshot import chunks as pieces
 from sse_flows.launchers.watch import judge_all
 
@@ -109,50 +109,63 @@ def _look(scene: Scene) -> None:
 
 def _finished(scene: Scene, fireworks: list[FireworkView]) -> FinishedJobs:
     """Which of these have a result in the store."""
-    found = FinishedJobs(scene.store)
+    found = FinishedJobs(scene.store, ids_a_query=CHUNK)
     found.look_up([one.sse["uuid"] for one in fireworks if one.sse.get("uuid")])
     return found
 
 
 def _rerun_lost(scene: Scene) -> None:
     """Running or reserved, but its job or process is gone."""
-    part_of = scene.snapshot.part_of()
     active = [scene.snapshot.fireworks[fw_id] for fw_id in scene.verdicts]
     lost = [one for one in active if scene.verdicts[one.fw_id].state == LOST]
     there = _finished(scene, lost)
-    for one in active:
+    for part, one in in_order(scene, active):
         verdict = scene.verdicts[one.fw_id]
         if verdict.state == LOST:
             stored = "; its result is stored" if one.sse.get("uuid", "") in there else ""
             kind = LOST_RUN if one.state == "RUNNING" else LOST_RESERVATION
-            rerun(scene, part_of[one.fw_id], one, kind, verdict.why + stored)
+            rerun(scene, part, one, kind, verdict.why + stored)
         elif verdict.state == UNKNOWN and one.fw_id not in scene.touched:
             scene.found(NOT_SURE, one.who, verdict.why, mend="recover again when this is known")
 
 
 def _rerun_without_result(scene: Scene, options: Options) -> None:
     """Completed on the LaunchPad, but the store holds no result."""
-    ids = sorted(
-        fw_id
-        for part in scene.snapshot.parts.values()
-        for fw_id, state in part.states.items()
-        if state == "COMPLETED"
-    )
-    finished: list[FireworkView] = []
-    for chunk in pieces(ids):
-        query = {"fw_id": {"$in": chunk}, "spec.sse.uuid": {"$exists": True}}
-        finished.extend(read_fireworks(scene.launchpad, query))
-    there = _finished(scene, finished)
-    missing = [one for one in _last_of_each(scene, finished) if one.sse["uuid"] not in there]
-    if len(finished) >= FEW and not any(one.sse["uuid"] in there for one in finished):
-        why = f"none of {len(finished)} finished jobs has a result there"
-        scene.found(
-            NO_RESULT, "the store", why, mend="check JOBFLOW_CONFIG_FILE: is it the right store?"
-        )
-        return
+    complete = {k: part for k, part in scene.snapshot.parts.items() if part.complete}
+    ends = _read(scene, [one for part in complete.values() for one in part.ends()])
+    there = _finished(scene, ends)
     part_of = scene.snapshot.part_of()
-    for one in missing:
-        _retry(scene, part_of[one.fw_id], one, NO_RESULT, "finished without one", options)
+    # where the last results of a part are there, nobody needs those before them
+    sound = complete.keys() - {part_of[one.fw_id] for one in ends if _is_missing(one, there)}
+    ids = [
+        fw_id
+        for key, part in scene.snapshot.parts.items()
+        for fw_id, state in part.states.items()
+        if key not in sound and state == "COMPLETED"
+    ]
+    finished = _read(scene, ids)
+    there.look_up([one.sse["uuid"] for one in finished])
+    missing = [one for one in _last_of_each(scene, finished) if _is_missing(one, there)]
+    if len(finished) >= FEW and not sound and all(_is_missing(one, there) for one in finished):
+        why = f"none of {len(finished)} finished jobs has a result there"
+        mend = "check JOBFLOW_CONFIG_FILE: is it the right store?"
+        scene.found(NO_RESULT, "the store", why, mend=mend)
+        return
+    for part, one in in_order(scene, missing):
+        _retry(scene, part, one, NO_RESULT, "finished without one", options)
+
+
+def _read(scene: Scene, ids: list[int]) -> list[FireworkView]:
+    """Fireworks of the campaign's jobs, without their launches."""
+    found: list[FireworkView] = []
+    for chunk in pieces(sorted(ids)):
+        query = {"fw_id": {"$in": chunk}, "spec.sse.uuid": {"$exists": True}}
+        found.extend(read_fireworks(scene.launchpad, query, launches=False))
+    return found
+
+
+def _is_missing(one: FireworkView, there: FinishedJobs) -> bool:
+    return one.sse["uuid"] not in there
 
 
 def _last_of_each(scene: Scene, finished: list[FireworkView]) -> list[FireworkView]:
@@ -178,12 +191,10 @@ def _rerun_failed(scene: Scene, options: Options) -> None:
     """Failed by passing trouble, or although its result is stored, or everything if asked for."""
     failed = [one for one in scene.snapshot.fireworks.values() if one.state == "FIZZLED"]
     there = _finished(scene, failed)
-    part_of = scene.snapshot.part_of()
-    for one in failed:
+    for part, one in in_order(scene, failed):
         failure = one.launch.failure if one.launch is not None else None
         kind = failure.kind if failure is not None else None
         reason = failure.reason if failure is not None else "no reason was stored"
-        part = part_of[one.fw_id]
         if one.sse.get("uuid", "") in there:
             rerun(scene, part, one, FAILED_RUN, "its result is stored all the same")
         elif options.failed:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.launchers.liveness import GRACE
-from sse_flows.launchers.scene import Scene
+from sse_flows.launchers.scene import Scene, refresh
 from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def mend_states(scene: Scene, sleep: Callable[[float], None] = time.sleep) -> No
             scene.found(HALF_WRITTEN, part.compound or key, why, mend="run sse submit again")
             continue
         if not scene.dry_run:
-            _write_states(scene.launchpad, part, lasting)
+            _write_states(scene, part, lasting)
         why = f"{len(lasting)} fireworks have other states" if lasting else "its state is outdated"
         scene.found(HALF_WRITTEN, part.compound or key, why, "states written anew")
 
@@ -161,13 +161,14 @@ def workflow_state(part: PartView, tolerant: set[int]) -> str:
     return Workflow(fireworks, part.links, fw_states=dict(part.states)).state
 
 
-def _write_states(pad: LaunchPad, part: PartView, states: dict[int, str | None]) -> None:
+def _write_states(scene: Scene, part: PartView, states: dict[int, str | None]) -> None:
+    pad = scene.launchpad
     for fw_id, state in states.items():
         if state in _ENDED:
             # FireWorks takes up an end only where it sees the state change
             query = {"fw_id": fw_id, "state": state}
             pad.fireworks.update_one(query, {"$set": {"state": "RUNNING"}})
-        pad._refresh_wf(fw_id)
+        refresh(scene, fw_id)
     _remember(pad, next(iter(part.states)))
 
 
@@ -196,8 +197,7 @@ def take_up_ends(scene: Scene, now: datetime | None = None) -> None:
             continue
         if (now - launch.ended).total_seconds() > TAKE_UP:
             scene.touched.add(one.fw_id)
-            if not scene.dry_run:
-                scene.launchpad._refresh_wf(one.fw_id)
+            refresh(scene, one.fw_id)
             why = f"its launch {launch.launch_id} is {launch.state.lower()}"
             scene.found(NOT_TAKEN_UP, one.who, why, "taken up")
 
@@ -213,8 +213,7 @@ def wake_stuck(scene: Scene) -> None:
             allowed = _ENDED if one.tolerant else ("COMPLETED",)
             if one.state == "WAITING" and all(state in allowed for state in parents):
                 scene.touched.add(one.fw_id)
-                if not scene.dry_run:
-                    scene.launchpad._refresh_wf(one.fw_id)
+                refresh(scene, one.fw_id)
                 scene.found(STUCK, one.who, "all that it builds on has ended", "made ready")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sse_flows.errors import one_line
 from sse_flows.launchers.liveness import LOST, Verdict
 from sse_flows.launchers.snapshot import FireworkView, Snapshot, chunks
 
@@ -94,6 +96,15 @@ class Scene:
         return {kind: (mended[kind], left[kind]) for kind in {**mended, **left}}
 
 
+def in_order(scene: Scene, fireworks: Iterable[FireworkView]) -> list[tuple[str, FireworkView]]:
+    """Fireworks with their parts, each before those that build on it, which go back with it."""
+    part_of = scene.snapshot.part_of()
+    known = [(part_of[one.fw_id], one) for one in fireworks]
+    return sorted(
+        known, key=lambda pair: -len(scene.snapshot.parts[pair[0]].followers(pair[1].fw_id))
+    )
+
+
 def rerun(scene: Scene, part: str, firework: FireworkView, kind: str, why: str) -> bool:
     """Put a firework back, unless it or what builds on it may be alive or has changed since.
 
@@ -156,6 +167,18 @@ def _put_back(scene: Scene, firework: FireworkView, ids: set[int]) -> bool:
         return False
     close_launches(pad, before)
     return True
+
+
+def refresh(scene: Scene, fw_id: int) -> None:
+    """Let FireWorks work the state of a firework out anew; one that it cannot read has failed."""
+    if scene.dry_run:
+        return
+    try:
+        scene.launchpad._refresh_wf(fw_id)
+    except RuntimeError as error:
+        why = one_line(error.__context__ if isinstance(error.__context__, Exception) else error)
+        mend = f"FireWorks has marked it as failed; see `lpad get_fws -i {fw_id} -d all`"
+        scene.found("cannot be refreshed", f"firework {fw_id}", why, mend=mend)
 
 
 def _open_launches(pad: LaunchPad, ids: set[int]) -> list[int]:

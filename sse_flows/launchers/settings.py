@@ -9,6 +9,7 @@ and, for our own commands only, those beside it.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,13 +93,15 @@ def find_files() -> Files:
     )
 
 
-def open_launchpad(create: bool = True) -> LaunchPad:
+def open_launchpad(create: bool = True, patience: float = 0.0) -> LaunchPad:
     """FireWorks' LaunchPad of ``my_launchpad.yaml``, after it has answered once.
 
     Parameters
     ----------
     create
         Whether an empty database is made ready for use; one with anything in it never is touched.
+    patience
+        How long to ask again where no connection can be made, s.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def open_launchpad(create: bool = True) -> LaunchPad:
     launchpad = launchpad_from(values, path)
     probe = launchpad_from(_impatient(values), path)
     try:
-        ready = probe.fw_id_assigner.find_one({}) is not None
+        ready = _is_ready(probe, patience)
     except Exception as error:
         raise SSEError(
             f"the database of {path} does not answer ({type(error).__name__}, {address(values)})",
@@ -259,6 +262,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SSEError(f"{path} holds no keys", mend=SET_UP)
     return values
+
+
+def _is_ready(launchpad: LaunchPad, patience: float) -> bool:
+    """Whether the database has FireWorks' counters; raises what the driver does."""
+    from pymongo.errors import ConnectionFailure
+
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return launchpad.fw_id_assigner.find_one({}) is not None
+        except ConnectionFailure:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(2.0)
 
 
 def _impatient(values: dict[str, Any]) -> dict[str, Any]:

@@ -244,7 +244,7 @@ def next_steps(folder: Path) -> list[str]:
         "then, in a folder that the nodes can see:",
         "  sse check",
         "  sse submit campaign.yaml",
-        "  qlaunch -r rapidfire",
+        "  qlaunch -r rapidfire --nlaunches infinite",
     ]
 
 

@@ -51,14 +51,13 @@ _LAUNCH = {
 }
 _WORKFLOW = {
     "_id": 0,
-    "nodes": 1,
     "fw_states": 1,
     "state": 1,
     "locked": 1,
-    "links": 1,
     "updated_on": 1,
     "metadata.sse": 1,
 }
+_LINKS = {"nodes": 1, "links": 1}
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ class PartView:
     states
         Firework -> state, as the workflow remembers it.
     links
-        Firework -> those that build on it.
+        Firework -> those that build on it; empty if links were not read.
     state, locked, changed
         The workflow's own state, whether somebody holds its lock, and its last change.
     """
@@ -166,13 +165,19 @@ class PartView:
                 left.extend(self.links.get(one, []))
         return found
 
+    @property
+    def complete(self) -> bool:
+        """Whether all its fireworks are completed, as far as it remembers."""
+        return set(self.states.values()) == {"COMPLETED"}
+
+    def ends(self) -> list[int]:
+        """Fireworks that nothing builds on."""
+        return [fw_id for fw_id in self.states if not self.links.get(fw_id)]
+
     def beside(self, fw_id: int) -> set[int]:
         """The firework and those that build on the same ones, but not on it."""
         same = {
-            child
-            for children in self.links.values()
-            if fw_id in children
-            for child in children
+            child for children in self.links.values() if fw_id in children for child in children
         }
         return {fw_id} | (same - self.followers(fw_id))
 
@@ -203,7 +208,7 @@ class Snapshot:
         return {fw_id: key for key, part in self.parts.items() for fw_id in part.states}
 
 
-def take_snapshot(launchpad: LaunchPad, keys: Iterable[str] | None) -> Snapshot:
+def take_snapshot(launchpad: LaunchPad, keys: Iterable[str] | None, links: bool = True) -> Snapshot:
     """Read the parts with these keys, or those of every campaign.
 
     Parameters
@@ -212,17 +217,22 @@ def take_snapshot(launchpad: LaunchPad, keys: Iterable[str] | None) -> Snapshot:
         FireWorks' LaunchPad.
     keys
         Part keys, from ``submission.json``; None for all.
+    links
+        Whether to read which firework builds on which.
     """
-    parts = read_parts(launchpad, keys)
+    parts = read_parts(launchpad, keys, links)
     ours = {fw_id for part in parts.values() for fw_id in part.states}
     query = {"state": {"$in": list(TOLD)}, "spec.sse": {"$exists": True}}
     found = [doc for doc in launchpad.fireworks.find(query, _FIREWORK) if doc["fw_id"] in ours]
     return Snapshot(parts, {one.fw_id: one for one in with_launches(launchpad, found)})
 
 
-def read_parts(launchpad: LaunchPad, keys: Iterable[str] | None) -> dict[str, PartView]:
-    """Workflows by part key."""
+def read_parts(
+    launchpad: LaunchPad, keys: Iterable[str] | None, links: bool = True
+) -> dict[str, PartView]:
+    """Workflows by part key; arguments as of :func:`take_snapshot`."""
     found = {}
+    fields = {**_WORKFLOW, **(_LINKS if links else {})}
     field_name = "metadata.sse.part"
     if keys is None:
         queries: list[dict] = [{field_name: {"$exists": True}}]
@@ -231,15 +241,18 @@ def read_parts(launchpad: LaunchPad, keys: Iterable[str] | None) -> dict[str, Pa
     for query in queries:
         # submitting anew may have archived a part and put it on the LaunchPad again
         there = {**query, "state": {"$ne": "ARCHIVED"}}
-        for doc in launchpad.workflows.find(there, _WORKFLOW):
+        for doc in launchpad.workflows.find(there, fields):
             part = _part(doc)
             found[part.key] = part
     return found
 
 
-def read_fireworks(launchpad: LaunchPad, query: dict[str, Any]) -> list[FireworkView]:
-    """Fireworks that a query finds, with their last launches."""
-    return with_launches(launchpad, list(launchpad.fireworks.find(query, _FIREWORK)))
+def read_fireworks(
+    launchpad: LaunchPad, query: dict[str, Any], launches: bool = True
+) -> list[FireworkView]:
+    """Fireworks that a query finds, with their last launches unless these do not matter."""
+    found = list(launchpad.fireworks.find(query, _FIREWORK))
+    return with_launches(launchpad, found) if launches else [_firework(doc, None) for doc in found]
 
 
 def with_launches(launchpad: LaunchPad, docs: list[dict]) -> list[FireworkView]:
@@ -277,7 +290,7 @@ def _part(doc: dict) -> PartView:
         about["part"],
         about.get("kind", ""),
         about.get("compound"),
-        {fw_id: states.get(fw_id, "WAITING") for fw_id in doc["nodes"]},
+        {fw_id: states.get(fw_id, "WAITING") for fw_id in doc.get("nodes", states)},
         {int(parent): list(children) for parent, children in (doc.get("links") or {}).items()},
         doc.get("state", ""),
         bool(doc.get("locked")),

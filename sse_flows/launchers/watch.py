@@ -16,11 +16,13 @@ from sse_flows.campaign.status import Problem, Status
 from sse_flows.launchers.liveness import LOST, Verdict, job_numbers, judge
 from sse_flows.launchers.queue import Queue, ask_slurm
 from sse_flows.launchers.snapshot import (
+    CHUNK,
     FireworkView,
     PartView,
     Snapshot,
     chunks,
     read_fireworks,
+    read_parts,
     take_snapshot,
 )
 
@@ -131,28 +133,29 @@ def judge_all(launchpad: LaunchPad, snapshot: Snapshot) -> tuple[Queue, dict[int
 
 
 def _gather(plan: Plan, submission: Submission, launchpad: LaunchPad, store: JobStore) -> _Facts:
-    snapshot = take_snapshot(launchpad, submission.parts)
+    snapshot = take_snapshot(launchpad, submission.parts, links=False)
     queue, verdicts = judge_all(launchpad, snapshot)
     ends = [job for jobs in plan.jobs.values() for job in jobs.values()]
-    done = FinishedJobs(store)
+    done = FinishedJobs(store, ids_a_query=CHUNK)
     done.look_up([one for one in [*ends, plan.models, plan.screening] if one])
-    supercells = _supercells(snapshot)
+    supercells = _supercells(launchpad, snapshot)
     return _Facts(snapshot, queue, verdicts, done, supercells, datetime.now(UTC))
 
 
-def _supercells(snapshot: Snapshot) -> dict[str, tuple[int, int]]:
+def _supercells(launchpad: LaunchPad, snapshot: Snapshot) -> dict[str, tuple[int, int]]:
     """Part -> calculations of supercells done and planned, where some are under way.
 
-    They were asked for together, so those beside one that is under way are the others: no query.
+    They were asked for together, so the others are those that build on the same job.
     """
     part_of = snapshot.part_of()
+    under_way = {
+        part_of[one.fw_id]: one.fw_id
+        for one in snapshot.fireworks.values()
+        if one.category == "supercell" and one.state in ("RUNNING", "RESERVED")
+    }
     found: dict[str, tuple[int, int]] = {}
-    for one in snapshot.fireworks.values():
-        key = part_of[one.fw_id]
-        if one.category != "supercell" or one.state not in ("RUNNING", "RESERVED") or key in found:
-            continue
-        part = snapshot.parts[key]
-        together = part.beside(one.fw_id)
+    for key, part in (read_parts(launchpad, under_way) if under_way else {}).items():
+        together = part.beside(under_way[key])
         done = sum(part.states[other] == "COMPLETED" for other in together)
         found[key] = (done, len(together))
     return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sse_flows.codes.walltime import seconds_left
 from sse_flows.launchers.reservation import may_run
+from sse_flows.launchers.stop import Stop
 
 if TYPE_CHECKING:
     from fireworks import FWorker, LaunchPad
@@ -34,38 +34,6 @@ DATABASE_PATIENCE = 600.0
 """How long a worker waits for a database that has gone, s."""
 NAP = 0.5
 """Longest sleep, s: a signal that arrives during one is seen after it."""
-
-
-class Stop:
-    """Requests to stop, by signal: SIGTERM, SIGINT or SIGUSR1.
-
-    The firework that runs goes on (codes look at the clock themselves); no further one is begun.
-    A second Ctrl-C leaves at once, and the firework stays RUNNING.
-
-    Attributes
-    ----------
-    requested
-        Whether to begin nothing more.
-    killed
-        Whether Slurm is ending the job: what fails from now on has been killed, not gone wrong.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-        self.killed = False
-        self.interrupts = 0
-
-    def install(self) -> None:
-        """Listen to signals from now on; of the main thread only."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        self.requested = True
-        self.killed = self.killed or number == signal.SIGTERM
-        self.interrupts += number == signal.SIGINT
-        if self.interrupts > 1:
-            os._exit(130)
 
 
 @dataclass(frozen=True)
@@ -94,7 +62,7 @@ class Limits:
 
         Where `min_seconds` is not given it is 300 s, but a third of jobs under 15 minutes.
         """
-        known = [left for left in (seconds_left(), time_limit) if left is not None]
+        known = [left for left in (_seconds_left(), time_limit) if left is not None]
         if not known:
             return cls(None, min_seconds or 0.0, idle)
         left = max(0.0, min(known))
@@ -175,6 +143,7 @@ class Worker:
 
     def _prepare(self) -> None:
         """Tell the launch documents where this runs, and leave killed fireworks RUNNING."""
+        self.stop.watch()
         self.fworker.env = {**self.fworker.env, **this_process()}
         complete = self.launchpad.complete_launch
 
@@ -239,6 +208,15 @@ class Worker:
         end = time.monotonic() + seconds
         while not self.stop.requested and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, NAP))
+
+
+def _seconds_left() -> float | None:
+    """Seconds until the job ends, asked three times: a busy Slurm is not one without a limit."""
+    for _ in range(2 if os.environ.get("SLURM_JOB_ID") else 0):
+        if (left := seconds_left()) is not None:
+            return left
+        time.sleep(5.0)
+    return seconds_left()
 
 
 def this_process() -> dict[str, Any]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sse_flows.errors import SSEError
 from sse_flows.launchers.profiles import Profile, load_profiles
 from sse_flows.launchers.settings import load_fworker, open_launchpad
-from sse_flows.launchers.worker import Drained, Limits, Stop, Worker
+from sse_flows.launchers.stop import Stop
+from sse_flows.launchers.worker import DATABASE_PATIENCE, Drained, Limits, Worker
 from sse_flows.processes import THREAD_VARIABLES, end_with
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run_workers(request: Request, note: Callable[[str], None] = lambda text: Non
     SSEError
         FireWorks' files or the profiles are wrong, or the database does not answer.
     """
-    launchpad = open_launchpad(create=False)
+    launchpad = open_launchpad(create=False, patience=DATABASE_PATIENCE)
     fworker = load_fworker()
     categories = request.categories or _categories(launchpad, fworker, request.fw_id)
     profile = _profile(categories)
@@ -166,7 +167,7 @@ def _child(request: Request, limits: Limits, parent: int) -> None:
     stop = Stop()
     stop.install()
     end_with(parent)
-    launchpad = open_launchpad(create=False)
+    launchpad = open_launchpad(create=False, patience=DATABASE_PATIENCE)
     worker = _worker(launchpad, load_fworker(), request, limits, stop)
     drained = worker.drain(request.fw_id)
     sys.stdout.write(f"[{os.getpid()}] {describe(drained)}\n")

@@ -26,6 +26,9 @@ SCHEMA_VERSION = 2
 """Layout of the file, of which 2 has more indexed fields than 1; one that is unknown is refused
 rather than guessed at."""
 
+NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
+"""How the names of file systems begin that several machines share."""
+
 _SCALARS = (str, int, float)
 
 
@@ -237,6 +240,22 @@ class SqliteStore(Store):
             doc = _decode(body)
             if not criteria or filter_applies(criteria, doc):
                 yield row_id, doc
+
+
+def network_file_system(folder: str | os.PathLike, mounts: str = "/proc/self/mounts") -> str | None:
+    """Kind of the file system of a folder if machines share it, else None, as where unknown.
+
+    SQLite's write-ahead log is in the memory of one machine: processes of others that write the
+    same file damage it.
+    """
+    try:
+        lines = [line.split() for line in Path(mounts).read_text().splitlines()]
+    except OSError:
+        return None
+    place = Path(folder).resolve()
+    points = {Path(one[1].replace("\\040", " ")): one[2] for one in lines if len(one) > 2}
+    kind = next((points[one] for one in (place, *place.parents) if one in points), "")
+    return kind if kind.startswith(NETWORK) else None
 
 
 def store_error(path: str | os.PathLike, error: Exception) -> SSEError:

@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from jobflow import Flow
+from jobflow import Flow, JobOrder
 from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 
-from sse_flows.campaign.keys import JOB_VERSIONS, content_key, with_content_keys
+from sse_flows.campaign.keys import JOB_VERSIONS, content_key, keyed, with_content_keys
 from sse_flows.testing.jobs import add, crash, fan_out, refuse, total, write_file
 
 
@@ -205,6 +205,69 @@ def test_a_raised_job_version_changes_that_job_and_what_builds_on_it(monkeypatch
     after = keys(flow)
     assert before[0] == after[0]
     assert before[1] != after[1]
+
+
+KNOWN_KEYS = {
+    # computed by the first release of these keys: a change would make all stored results stale
+    "chain": ["d321ab86-9b1d-2114-405f-31118b6c4561", "35e44ffb-847a-0da0-9f2b-de8cd7306576"],
+    "list": ["65652cd4-abb3-1ad5-b99d-950a0a5a9521"],
+    "structure": ["472b5256-a54b-a41f-809b-610d85009a98"],
+    "numbers": ["51adf50d-2736-2b63-2ebd-3f4a8eadc01d"],
+    "unicode": ["1d943e2d-3f7c-4b12-08f8-5504ed5eca36"],
+    "fields": ["1f7fbc59-860b-0008-2273-8e319b6dd012"],
+    "maker": ["5b067780-170b-7e96-c746-fb75afd91f62"],
+}
+
+
+def known_flow(name: str) -> Flow:
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+
+    first = add(1, 2)
+    second = add(first.output, 3)
+    fan = fan_out([1, 2.5, 1e-7])
+    maker = ForceFieldRelaxMaker(force_field_name="CHGNet", relax_kwargs={"fmax": 0.02})
+    fields = {first.uuid: 1, "zz": None, "aa": first.output, "f" + first.uuid: 2}
+    jobs = {
+        "chain": [first, second],
+        "list": [first, second, total([first.output, second.output["x"][0]])],
+        "structure": [add(lithia(), 1)],
+        "numbers": [fan],
+        "unicode": [fan, write_file("Å", log=fan.output["σ"])],
+        "fields": [first, total(fields)],
+        "maker": [maker.make(lithia())],
+    }
+    return Flow(jobs[name])
+
+
+@pytest.mark.parametrize("name", KNOWN_KEYS)
+def test_keys_are_those_that_stored_results_have(name):
+    assert keys(known_flow(name))[-len(KNOWN_KEYS[name]) :] == KNOWN_KEYS[name]
+
+
+def test_plain_data_and_jobflow_agree_on_parents_and_order():
+    first = add(1, 2)
+    flow = Flow([total([first.output]), chain(), first])
+    plain = keyed(flow)
+    parents = {job.uuid: set(found) for job, found in plain.decoded().iterflow()}
+    assert {name: set(found) for name, found in plain.parents.items()} == parents
+    seen: set[str] = set()
+    for name, found in plain.parents.items():
+        assert set(found) <= seen
+        seen.add(name)
+
+
+def test_an_order_that_is_prescribed_is_kept():
+    first, second = add(1, 2), add(3, 4)
+    plain = keyed(Flow([Flow([first, second], order=JobOrder.LINEAR)]))
+    one, other = keys(Flow([add(1, 2), add(3, 4)]))
+    assert plain.parents == {one: [], other: [one]}
+
+
+def test_decoding_leaves_the_plain_data_alone():
+    plain = keyed(Flow([chain(), add(lithia(), 1)]))
+    before = json.dumps(plain.node)
+    plain.decoded()
+    assert json.dumps(plain.node) == before
 
 
 @pytest.mark.forcefield

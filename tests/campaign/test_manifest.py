@@ -71,7 +71,7 @@ def test_an_unknown_field_suggests_the_right_one(tmp_path, extra, parts):
         ("phonons: {displacement: 2}", ["phonons.displacement", "less than or equal to 0.1"]),
         ("phonons: {supercell: big}", ["phonons.supercell", "'min_length'", "'primitive_2x2x2'"]),
         ("phonons: 10", ["field phonons", "10"]),
-        ("code: {name: vasp}", ["code.name", "'forcefield'", "'vasp'"]),
+        ("code: {name: abinit}", ["code.name", "'forcefield'", "'vasp'", "'abinit'"]),
         ("models: {max_features: 2.5}", ["models.max_features", "integer", "2.5"]),
         ("models: {max_features: 31}", ["models.max_features", "less than or equal to 30"]),
         ("models: {nested: perhaps}", ["models.nested", "boolean", "perhaps"]),

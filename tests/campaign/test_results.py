@@ -32,3 +32,29 @@ def test_every_described_compound_is_explained(models, sets):
 def test_nothing_to_explain_is_no_error(models, sets):
     assert _explanations(None, sets) == []
     assert _explanations(models, []) == []
+
+
+@pytest.mark.forcefield
+def test_the_password_of_the_store_is_in_no_report_and_no_provenance(tmp_path):
+    import mongomock
+    from jobflow import JobStore
+    from maggma.stores import MemoryStore, MongoStore
+
+    from sse_flows.campaign.flow import Campaign
+    from sse_flows.campaign.results import gather_report, write_provenance
+    from sse_flows.campaign.status import Status
+    from sse_flows.report import write_report
+
+    docs = MongoStore("sse", "x", uri="mongodb://me:this-is-secret@db.example/sse?w=1")
+    docs._coll = mongomock.MongoClient().db.x
+    store = JobStore(docs, {"data": MemoryStore()})
+    (tmp_path / "c.yaml").write_text("name: x\nscreen: {conductors: [li2s]}\n")
+    campaign = Campaign.from_file(tmp_path / "c.yaml")
+    campaign.folder.mkdir(parents=True)
+    campaign.plan().write(campaign.folder)
+    write_provenance(campaign, campaign.plan(), store, tmp_path / "provenance.json")
+    data = gather_report(campaign, store, campaign.folder, Status())
+    write_report(data, tmp_path / "report.html")
+    assert "db.example/sse" in (tmp_path / "report.html").read_text()
+    for file in (path for path in tmp_path.rglob("*") if path.is_file()):
+        assert "this-is-secret" not in file.read_text()

@@ -140,6 +140,7 @@ def test_the_check_says_what_is_missing(monkeypatch):
     assert "vasp_of_nobody" in found["vasp_std"].detail
 
 
+@pytest.mark.slow
 def test_lithia_from_file_to_ranking(pool, no_configuration):
     """With forces of a stand-in: no number is VASP's, but the way is all there."""
     (pool / "campaign.yaml").write_text(CAMPAIGN)
@@ -164,3 +165,19 @@ def test_lithia_from_file_to_ranking(pool, no_configuration):
     assert np.array(dynamics.dielectric)[0, 0] > 1.0
     again = run_campaign(pool / "campaign.yaml", processes=1, report=False)
     assert again.status.stages == outcome.status.stages
+
+
+@pytest.mark.slow
+def test_a_fault_of_vasp_is_told_of_its_compound_and_the_next_run_mends_it(
+    pool, no_configuration, monkeypatch
+):
+    monkeypatch.setenv("VASP_DOUBLE_FAULT", "brmix*99@relax")
+    (pool / "campaign.yaml").write_text(CAMPAIGN + "formation_energies: false\n")
+    outcome = run_campaign(pool / "campaign.yaml", processes=1, report=False)
+    assert outcome.status.stages["li2o"]["relax"] == "failed"
+    (problem,) = [one for one in outcome.status.problems if one.compound == "li2o"]
+    assert "VASP's solver failed (brmix)" in problem.reason
+    assert "code.incar.ALGO" in (problem.mend or "")
+    monkeypatch.delenv("VASP_DOUBLE_FAULT")
+    again = run_campaign(pool / "campaign.yaml", processes=1, report=False)
+    assert set(again.status.stages["li2o"].values()) == {"done"}, again.status.problems

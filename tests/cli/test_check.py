@@ -65,3 +65,28 @@ def test_a_store_that_does_not_answer_is_broken_without_its_secrets(monkeypatch,
     assert found.state == "broken"
     assert "ConnectionError" in found.detail
     assert "password" not in f"{found.detail} {found.mend}"
+
+
+def test_a_mongodb_is_shown_by_its_place_and_without_its_password(monkeypatch, sse):
+    from jobflow import SETTINGS, JobStore
+
+    uri = "mongodb://me:this-is-secret@127.0.0.1:9/sse?authSource=admin"
+    where = {"uri": uri, "database": "sse", "collection_name": "x"}
+    stores = {"data": {"type": "GridFSStore", **where}}
+    spec = {"docs_store": {"type": "MongoStore", **where}, "additional_stores": stores}
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", JobStore.from_dict_spec(spec))
+    monkeypatch.setattr("sse_flows.store.jobstore.ANSWER_WITHIN", 0.3)
+    away = sse("check")
+    assert "no answer from the store mongodb://127.0.0.1:9/sse" in away.out
+    monkeypatch.setattr("sse_flows.store.jobstore.connect", lambda store: None)
+    there = sse("check")
+    assert "MongoStore of jobflow's configuration: mongodb://127.0.0.1:9/sse sse/x" in there.out
+    for result in (away, there):
+        assert "this-is-secret" not in result.out + result.err
+
+
+def test_an_embedded_store_on_a_shared_disk_is_said(monkeypatch, sse):
+    monkeypatch.setattr("sse_flows.store.sqlite.network_file_system", lambda folder: "nfs4")
+    result = sse("check")
+    assert "here on nfs4: for one machine at a time" in result.out
+    assert "configure MongoDB" in result.out

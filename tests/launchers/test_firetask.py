@@ -12,9 +12,10 @@ from fireworks import FWorker
 from jobflow import Flow
 
 from sse_flows.campaign.keys import keyed
-from sse_flows.launchers import firetask
+from sse_flows.launchers import firetask, stop
 from sse_flows.launchers.firetask import FencedStore, Launch, Superseded
 from sse_flows.launchers.submit import Submitter
+from sse_flows.launchers.worker import Worker
 from sse_flows.testing import jobs
 from sse_flows.testing.jobs import executions
 from sse_flows.testing.launchpads import MockCluster
@@ -86,6 +87,18 @@ def test_an_error_of_python_is_told_with_the_end_of_its_traceback(cluster):
     assert found["mend"] is None
     assert "in crash" in found["details"]
     assert len(found["details"]) <= 4000
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_job_that_slurm_killed_has_not_ended(cluster, monkeypatch, tmp_path, killed):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stop, "_present", None)
+    put(cluster, jobs.crash(1))
+    worker = Worker(cluster.launchpad, FWorker("here"))
+    worker.stop.requested = worker.stop.killed = killed
+    worker.drain(1)
+    assert cluster.states() == {"RUNNING" if killed else "FIZZLED": 1}
+    assert "sse" not in cluster.launchpad.launches.find_one({})  # where the end is marked
 
 
 def test_a_job_out_of_time_goes_on_where_it_stopped(cluster):
@@ -197,3 +210,18 @@ def test_the_task_imports_nothing_heavy():
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_result_that_came_meanwhile_is_not_written_again(cluster, monkeypatch):
+    @contextlib.contextmanager
+    def meanwhile(name):
+        uuid = cluster.launchpad.fireworks.find_one()["spec"]["sse"]["uuid"]
+        document = {"uuid": uuid, "index": 1, "output": 3.0, "completed_at": "2000-01-01"}
+        cluster.store.update(document, key=["uuid", "index"])
+        yield
+
+    put(cluster, jobs.add(1, 2))
+    monkeypatch.setattr(firetask, "working_folder", meanwhile)
+    cluster.drain()
+    assert cluster.states() == {"COMPLETED": 1}
+    assert cluster.store.query_one()["completed_at"] == "2000-01-01"

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from sse_flows.launchers import queue
 from sse_flows.launchers.queue import ask_slurm, parse_squeue_line
-from sse_flows.testing.launchpad_states import FakeSlurm
-
-
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    fake = FakeSlurm(tmp_path / "slurm")
-    for name, value in fake.environment.items():
-        monkeypatch.setenv(name, value)
-    return fake
 
 
 def test_one_call_tells_of_all_jobs(slurm):
@@ -116,3 +109,38 @@ def test_times_in_words_are_unknown():
     job = parse_squeue_line("7|PENDING|long||0:00|UNLIMITED|N/A|(Resources)")
     assert job is not None
     assert (job.elapsed, job.left, job.started) == (0, None, None)
+
+
+@pytest.mark.slurm
+def test_real_slurm_tells_the_same(cluster):
+    running = cluster.submit("sleep 60")
+    waiting = cluster.submit("sleep 1", "--begin=now+1hour")
+    cluster.wait_for_state(running, "RUNNING")
+    found = ask_slurm([running, waiting, "999999"])
+    assert found.answers
+    assert found.cluster
+    assert found.jobs[running].active
+    assert found.jobs[running].node.startswith("n")
+    age = datetime.now(UTC) - (found.jobs[running].started or datetime(1970, 1, 1, tzinfo=UTC))
+    assert abs(age.total_seconds()) < 60
+    assert found.jobs[waiting].pending
+    assert found.jobs[waiting].reason == "BeginTime"
+    assert "999999" not in found.jobs
+    only = ask_slurm(["999999"])  # which squeue calls an invalid job id
+    assert only.answers
+    assert only.jobs == {}
+    cluster.run("scancel", running)
+    cluster.wait_for_state(running, "CANCELLED")
+    assert not ask_slurm([running]).jobs[running].active
+    cluster.stop_controller()
+    assert not ask_slurm([running]).answers
+    cluster.start_controller()
+
+
+@pytest.mark.slurm
+def test_the_completion_log_of_real_slurm_is_read(cluster):
+    job = cluster.submit("true")
+    cluster.wait_for_state(job, "COMPLETED")
+    found = queue._from_completion_log({job}, cluster.completed_jobs)
+    assert found[job].state == "COMPLETED"
+    assert found[job].node

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-
-import pytest
 
 from sse_flows.campaign.flow import Plan
 from sse_flows.campaign.status import Problem
@@ -14,7 +11,7 @@ from sse_flows.launchers import watch as module
 from sse_flows.launchers.scene import Finding
 from sse_flows.launchers.submission import Submission
 from sse_flows.launchers.watch import watch
-from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
+from sse_flows.testing.launchpad_states import Bench, memory_launchpad, memory_store
 
 CHAIN = {
     "order": [],
@@ -59,14 +56,6 @@ class Campaign:
     def finish(self, compound: str, *jobs: str) -> None:
         for job in jobs:
             self.bench.finish(self.jobs[compound][job])
-
-
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    fake = FakeSlurm(tmp_path / "slurm")
-    for name, value in fake.environment.items():
-        monkeypatch.setenv(name, value)
-    return fake
 
 
 def row(status, compound: str) -> list[str]:
@@ -226,12 +215,30 @@ def test_findings_are_told_with_sums():
     assert findings_text([], dry_run=False) == "nothing to recover"
 
 
-@pytest.mark.slow
-def test_a_thousand_compounds_take_few_queries(launchpad, job_store, slurm, monkeypatch):
-    plan, submission = thousand(launchpad, job_store)
-    start = time.process_time(), time.perf_counter()
-    status = watch(plan, submission, launchpad, job_store)
-    cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
-    print(f"1,000 compounds: {wall:.2f} s, {cpu:.2f} s of it here")  # noqa: T201
-    assert len(status.stages) == 1000
-    assert cpu < 2
+def queries(campaign: Campaign, monkeypatch) -> int:
+    """How often the LaunchPad and the store are asked for one status."""
+    asked: list[str] = []
+    find = type(campaign.bench.pad.fireworks).find
+
+    def counted(self, *arguments, **keywords):
+        asked.append(self.name)
+        return find(self, *arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(campaign.bench.pad.fireworks), "find", counted)
+        campaign.status()
+    return len(asked)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_campaign(slurm, monkeypatch):
+    counts = []
+    for names in ("ab", "abcdefghijkl"):
+        campaign = Campaign(names)
+        for number, name in enumerate(names):
+            if number % 2:
+                campaign.bench.fail(campaign.jobs[name]["order"], "a reason of its own")
+            else:
+                campaign.finish(name, "order", "relax")
+                campaign.bench.start(campaign.jobs[name]["phonons-1"], number + 10)
+        counts.append(queries(campaign, monkeypatch))
+    assert counts[0] == counts[1] <= 6

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from sse_flows.launchers import stop as stop_module
 from sse_flows.launchers import worker as worker_module
 from sse_flows.launchers.reservation import may_run
-from sse_flows.launchers.worker import Limits, Stop, Worker
+from sse_flows.launchers.stop import Stop, being_killed
+from sse_flows.launchers.worker import Limits, Worker
 from sse_flows.launchers.workers import Request, run_workers
 
 
@@ -51,6 +53,12 @@ def in_order(launchpad):
         if entry["state"] == "RUNNING"
     }
     return [started[key] for key in sorted(started)]
+
+
+@pytest.fixture(autouse=True)
+def no_signal_before(monkeypatch):
+    """No test sees the requests to stop of the one before."""
+    monkeypatch.setattr(stop_module, "_present", None)
 
 
 @pytest.fixture(autouse=True)
@@ -217,6 +225,7 @@ def test_what_slurm_killed_stays_running_and_is_never_completed(worker, launchpa
     worker.stop = Stop()
     worker.stop.requested = worker.stop.killed = True
     worker.drain(killed)
+    assert being_killed()
     assert states(launchpad) == {killed: "RUNNING"}
     fine = add(launchpad)
     worker.drain(fine)

@@ -18,7 +18,12 @@ from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
 
 from sse_flows.errors import SSEError
-from sse_flows.store.sqlite import SCHEMA_VERSION, SqliteStore, store_error
+from sse_flows.store.sqlite import (
+    SCHEMA_VERSION,
+    SqliteStore,
+    network_file_system,
+    store_error,
+)
 
 DOCUMENTS = [
     {"uuid": "a", "index": 1, "n": 3, "tags": ["x", "y"], "output": {"e": -1.5, "ok": True}},
@@ -472,3 +477,13 @@ def test_a_full_disk_during_an_update_is_translated(store, monkeypatch):
     with pytest.raises(SSEError, match="disk is full"):
         store.update({"uuid": "a"})
     assert store.count() == 0
+
+
+def test_a_file_system_that_machines_share_is_known(tmp_path):
+    deep = tmp_path / "home dir" / "me"
+    mounts = tmp_path / "mounts"
+    shared = str(tmp_path / "home dir").replace(" ", "\\040")
+    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/home {shared} nfs4 rw 0 0\n")
+    assert network_file_system(deep, mounts) == "nfs4"
+    assert network_file_system(tmp_path, mounts) is None
+    assert network_file_system(tmp_path, tmp_path / "none") is None

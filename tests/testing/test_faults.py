@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import ConnectionFailure
 
 from sse_flows.testing import faults
 
@@ -20,7 +20,7 @@ def test_database_goes_away_and_comes_back_with_its_data(stoppable_mongo) -> Non
     with stoppable_mongo.client() as patient, impatient:
         rows = patient[stoppable_mongo.name].rows
         rows.insert_one({"_id": 1})
-        with faults.database_away(server, 1.0), pytest.raises(ServerSelectionTimeoutError):
+        with faults.database_away(server, 1.0), pytest.raises(ConnectionFailure):
             impatient[stoppable_mongo.name].rows.find_one()
         assert rows.find_one() == {"_id": 1}
 
@@ -67,7 +67,6 @@ def test_a_file_is_cut_short(tmp_path) -> None:
 
 
 @pytest.mark.slurm
-@pytest.mark.xdist_group("slurm")
 def test_jobs_are_cancelled_lost_and_out_of_reach(cluster) -> None:
     first = cluster.submit("sleep 300", "-w", "n1")
     second = cluster.submit("sleep 300", "--no-requeue", "-w", "n2")

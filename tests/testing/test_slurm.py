@@ -6,7 +6,7 @@ import pytest
 
 from sse_flows.testing.slurm import SlurmCluster, node_processes, wait_until
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 
 
 def test_runs_a_job_and_says_so(cluster: SlurmCluster, tmp_path) -> None:

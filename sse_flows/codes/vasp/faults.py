@@ -99,12 +99,18 @@ def failure(error: CustodianError, folder: Path) -> SSEError:
     plain = {name.replace(" ", "_").lower() for name in names}
     kind = next((kind for kind in KINDS if kind.names & plain), _UNKNOWN)
     said = ", ".join(names) or last_words(folder) or " ".join(error.message.split())[:120]
-    if isinstance(error, ValidationError):
+    if isinstance(error, ValidationError) and _ended(folder):
         kind, said = _INCOMPLETE, error.message
     what = f"{kind.message} ({said})"
     actions = [line for line in tried if not line.endswith("nothing left to try")]
     after = f"; tried: {' | '.join(actions)}" if actions else ""
     return SSEError(f"{what}{after}; output in {folder}", mend=kind.mend)
+
+
+def _ended(folder: Path) -> bool:
+    """Whether VASP came to its end: it reports its time then."""
+    path = folder / "OUTCAR"
+    return path.is_file() and "General timing" in path.read_text(errors="replace")[-20_000:]
 
 
 def last_words(folder: Path) -> str:

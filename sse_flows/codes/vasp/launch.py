@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -40,12 +41,14 @@ class Launch(MSONable):
     incar: dict[str, Any] = field(default_factory=dict)
 
     def commands(self) -> tuple[str, str]:
-        """Commands of vasp_std and vasp_gam."""
+        """Commands of vasp_std and vasp_gam, with the variables in them replaced."""
         from atomate2 import SETTINGS
 
-        if not self.command:
-            return SETTINGS.VASP_CMD, self.gamma_command or SETTINGS.VASP_GAMMA_CMD
-        return self.command, self.gamma_command or _for_gamma(self.command)
+        if self.command:
+            given = (self.command, self.gamma_command or _for_gamma(self.command))
+        else:
+            given = (SETTINGS.VASP_CMD, self.gamma_command or SETTINGS.VASP_GAMMA_CMD)
+        return os.path.expandvars(given[0]), os.path.expandvars(given[1])
 
     def leashed(self) -> tuple[str, str]:
         """The commands such that VASP ends when the process that started it dies.

@@ -137,7 +137,7 @@ class RelaxMaker(VaspMaker):
             start = symmetrised(start)
         relaxing, static = self._inputs(start)
         relaxed, notes = self._relax(folder, start, relaxing)
-        gained = check_symmetry(start, relaxed)
+        gained = check_symmetry(start, relaxed) if self.relax_cell else None
         document = self.compute(folder / "static", relaxed, static, f"{self.name} static")
         notes += [*([gained] if gained else []), *document.corrections]
         return document.model_copy(update={"corrections": notes, "task_label": self.name})

@@ -20,7 +20,6 @@ from atomate2.vasp.run import DEFAULT_HANDLERS, run_vasp
 from custodian.custodian import CustodianError, ErrorHandler
 from custodian.vasp.handlers import LrfCommutatorHandler
 from monty.json import MontyEncoder
-from monty.os.path import zpath
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar, Poscar
 
@@ -96,17 +95,18 @@ class Calculation:
         folder.mkdir(parents=True, exist_ok=True)
         record = _Record(folder, self._fingerprint(structure))
         with contextlib.chdir(folder):
-            if record.state != "done":
-                self._run(folder, record.start(structure, self.is_ionic), record)
-            return read_document(folder, self.label, **self.document_kwargs)
+            if record.state == "done":
+                return self._read(folder)
+            return self._run(folder, record.start(structure, self.is_ionic), record)
 
-    def _run(self, folder: Path, structure: Structure, record: _Record) -> None:
+    def _run(self, folder: Path, structure: Structure, record: _Record) -> VaspDocument:
         self._write(structure)
         record.write("running")
         try:
             refuse_to_start_late(folder)
             self._start_vasp()
-            _check_whole(read_document(folder, self.label, **self.document_kwargs), folder)
+            document = self._read(folder)
+            _check_converged(document, folder)
         except OutOfTimeError:
             record.write("stopped")
             raise
@@ -119,6 +119,16 @@ class Calculation:
             raise
         self._clean(folder)
         record.write("done")
+        return document
+
+    def _read(self, folder: Path) -> VaspDocument:
+        try:
+            return read_document(folder, self.label, **self.document_kwargs)
+        except Exception as error:  # of whatever reads a file that was cut off
+            raise SSEError(
+                f"VASP's output in {folder} cannot be read ({one_line(error)})",
+                mend="Look for a full disk, remove that folder, and run the campaign again",
+            ) from error
 
     def _write(self, structure: Structure) -> None:
         """Write the input; work is shared as this machine wants it."""
@@ -203,17 +213,24 @@ class _Record:
 
 
 def _last_geometry(folder: Path, asked: Structure) -> Structure | None:
-    """Geometry that an unfinished relaxation had come to, or None."""
-    path = Path(zpath(str(folder / "CONTCAR")))
+    """Geometry that an unfinished relaxation had come to, or the one that it set out from.
+
+    VASP may leave an empty CONTCAR where it was stopped in its first step.
+    """
+    for name in ("CONTCAR", "POSCAR"):
+        found = _geometry(folder / name)
+        if found and [s.specie.symbol for s in found] == [s.specie.symbol for s in asked]:
+            for key, values in asked.site_properties.items():
+                found.add_site_property(key, list(values))
+            return found
+    return None
+
+
+def _geometry(path: Path) -> Structure | None:
     try:
-        found = Poscar.from_file(path, check_for_potcar=False).structure
-    except Exception:  # cut off in the middle, mostly; pymatgen raises all kinds
+        return Poscar.from_file(path, check_for_potcar=False).structure
+    except Exception:  # absent, or cut off in the middle: pymatgen raises all kinds
         return None
-    if [s.specie.symbol for s in found] != [s.specie.symbol for s in asked]:
-        return None
-    for name, values in asked.site_properties.items():
-        found.add_site_property(name, list(values))
-    return found
 
 
 def make_handlers(ionic: bool) -> list[ErrorHandler]:
@@ -226,7 +243,7 @@ def make_handlers(ionic: bool) -> list[ErrorHandler]:
     return [StoppedHandler(clock), *standard, LrfCommutatorHandler(), clock]
 
 
-def _check_whole(document: VaspDocument, folder: Path) -> None:
+def _check_converged(document: VaspDocument, folder: Path) -> None:
     if str(getattr(document.state, "value", document.state)) != "successful":
         raise SSEError(
             f"VASP ended unconverged in {folder}",

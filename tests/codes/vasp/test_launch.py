@@ -39,6 +39,8 @@ def test_commands_are_atomate2s_unless_the_file_names_one(monkeypatch):
     assert own.commands()[1] == "mpirun -np 8 /opt/vasp_std/bin/vasp_gam"
     assert Launch("mpirun vasp6").commands() == ("mpirun vasp6", "mpirun vasp6")
     assert Launch("a", "b").commands() == ("a", "b")
+    monkeypatch.setenv("MY_MPI", "srun -n 4")
+    assert Launch("$MY_MPI vasp_std").commands()[0] == "srun -n 4 vasp_std"
 
 
 def test_a_missing_program_is_named_before_custodian_starts():

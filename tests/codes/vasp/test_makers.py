@@ -172,6 +172,9 @@ def test_a_killed_worker_leaves_its_geometry_and_a_failure_does_not(double, li2o
     again = run._Record(double, "x")
     assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
     assert again.start(li2o, is_ionic=False) is li2o
+    near.to(str(double / "POSCAR"), fmt="poscar")
+    (double / "CONTCAR").write_text("")  # stopped before its first step
+    assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
     again.write("failed")
     assert run._Record(double, "x").start(li2o, is_ionic=True) is li2o
     assert not (double / "CONTCAR").exists()

@@ -53,7 +53,13 @@ def vasp(double) -> Callable[..., subprocess.CompletedProcess]:
     def run(folder: Path, **variables: str) -> subprocess.CompletedProcess:
         environment = {**os.environ, **double, **variables}
         done = subprocess.run(
-            ["vasp_std"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+            ["vasp_std"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
         )
         (folder / "vasp.out").write_text(done.stdout)
         return done

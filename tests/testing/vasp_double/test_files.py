@@ -98,7 +98,9 @@ def test_a_relaxation_keeps_the_space_group_and_arrives(inputs, vasp, li2o):
     assert final.get_space_group_info(symprec=1e-2)[0] == "Fm-3m"
 
 
-@pytest.mark.parametrize(("isif", "volume", "shape", "ions"), [(2, 0, 0, 1), (4, 0, 1, 1), (7, 1, 0, 0)])
+@pytest.mark.parametrize(
+    ("isif", "volume", "shape", "ions"), [(2, 0, 0, 1), (4, 0, 1, 1), (7, 1, 0, 0)]
+)
 def test_isif_says_what_moves(inputs, vasp, li2o, isif, volume, shape, ions):
     start = li2o.copy()
     start.apply_strain([0, 0, 0.03])
@@ -185,6 +187,33 @@ def test_kinds_of_kpoints(inputs, vasp, li2o, kpoints):
     assert run.kpoints.style == kpoints.style
     if kpoints.num_kpts == 0:
         assert len(run.actual_kpoints) < np.prod(kpoints.kpts[0]) / 2
+
+
+def test_spacing_takes_the_place_of_a_kpoints_file(inputs, vasp, li2o):
+    folder = inputs(StaticMaker(), li2o, KSPACING=0.5)
+    (folder / "KPOINTS").unlink(missing_ok=True)
+    assert vasp(folder).returncode == 0
+    run = Vasprun(folder / "vasprun.xml")
+    assert run.kpoints.kpts == [(5, 5, 5)]  # 2π over 2.65 Å between planes, over 0.5
+    assert run.get_band_structure(efermi="smart").get_band_gap()["energy"] > 4
+
+
+def test_finite_fields_give_the_same_tensors(inputs, vasp, li2o):
+    vasp(folder := inputs(DielectricMaker(), li2o))
+    linear = Vasprun(folder / "vasprun.xml").epsilon_static
+    vasp(folder := inputs(StaticMaker(), li2o, LCALCEPS=True))
+    np.testing.assert_allclose(Vasprun(folder / "vasprun.xml").epsilon_static, linear)
+
+
+@pytest.mark.forcefield
+def test_forces_can_come_from_a_learned_force_field(inputs, vasp, li2o):
+    calculator = pytest.importorskip("chgnet.model.dynamics").CHGNetCalculator()
+    vasp(folder := inputs(StaticMaker(), li2o), VASP_DOUBLE_MODEL="CHGNet")
+    run = Vasprun(folder / "vasprun.xml")
+    atoms = li2o.to_ase_atoms()
+    atoms.calc = calculator
+    assert run.final_energy == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
+    assert is_double(folder)
 
 
 def test_stopcar_ends_a_run_in_good_order(inputs, vasp, li2o):

@@ -1,0 +1,203 @@
+"""How long it takes to submit a campaign, and what many workers make of it, beside plain FireWorks.
+
+    python benchmarks/submit.py add [--compounds 1000] [--peer 1000]
+    python benchmarks/submit.py drain [--jobs 200] [--workers 4]
+
+`add` puts trivial compounds of the shape of a campaign on a LaunchPad: as `sse submit` does, and,
+for comparison in the same run, as one jobflow workflow a compound, by ``flow_to_workflow`` and
+``LaunchPad.add_wf``. `--peer` is the number of compounds for the comparison; if it is smaller, its
+time is scaled, which flatters it. `drain` lets worker processes run trivial jobs, counts those
+lost or run twice, and does the same with bare ``rapidfire`` and jobflow's own task.
+
+The server is the one that SSE_TEST_MONGODB_URI names, else a mongod on PATH, else the stand-in of
+the tests, which is slower than MongoDB. CPU seconds are of this process: the server's are its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fireworks import FWorker, LaunchPad
+from fireworks.core.rocket_launcher import rapidfire
+from jobflow import Flow, JobStore
+from jobflow.managers.fireworks import flow_to_workflow
+from maggma.stores import MongoStore
+
+from sse_flows.campaign.keys import keyed
+from sse_flows.launchers import firetask
+from sse_flows.launchers.submit import Submitter
+from sse_flows.testing import jobs
+from sse_flows.testing.campaign_flow import campaign_flow
+from sse_flows.testing.mongo_server import MongoServer
+
+
+def main() -> None:
+    """Do what the command line asks."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("what", choices=["add", "drain"])
+    parser.add_argument("--compounds", type=int, default=1000)
+    parser.add_argument("--peer", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=4)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, MongoServer(Path(folder) / "mongo") as server:
+        place = Place(server.host, server.port, Path(folder))
+        if given.what == "add":
+            found = add(place, given.compounds, given.peer)
+        else:
+            found = drain(place, given.jobs, given.workers)
+    print(json.dumps(found, indent=1))
+
+
+class Place:
+    """A fresh database for each measurement.
+
+    Parameters
+    ----------
+    host, port
+        The server.
+    folder
+        For working folders.
+    """
+
+    def __init__(self, host: str, port: int, folder: Path):
+        self.host, self.port, self.folder = host, port, folder
+        self.name = ""
+
+    def fresh(self) -> LaunchPad:
+        """An empty LaunchPad."""
+        self.name = f"sse_bench_{uuid.uuid4().hex[:12]}"
+        launchpad = self.launchpad()
+        launchpad.reset("", require_password=False)
+        return launchpad
+
+    def launchpad(self) -> LaunchPad:
+        """The LaunchPad once more, for another process."""
+        return LaunchPad(host=self.host, port=self.port, name=self.name, strm_lvl="CRITICAL")
+
+    def store(self) -> JobStore:
+        """Its JobStore, connected."""
+        store = JobStore(MongoStore(self.name, "outputs", host=self.host, port=self.port))
+        store.connect()
+        return store
+
+
+@contextmanager
+def timed(times: dict[str, float], name: str) -> Iterator[None]:
+    """Take wall and CPU seconds of this process."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    times[f"{name}, wall s"] = round(time.perf_counter() - wall, 2)
+    times[f"{name}, CPU s"] = round(time.process_time() - cpu, 2)
+
+
+def add(place: Place, compounds: int, peer: int) -> dict[str, Any]:
+    """Submit compounds, submit them again, and add some as plain workflows."""
+    numbers = {f"x{number}": float(number) for number in range(compounds)}
+    times: dict[str, Any] = {"compounds": compounds, "compounds of the peer": peer}
+    with timed(times, "keys"):
+        flow = keyed(campaign_flow(numbers))
+    launchpad = place.fresh()
+    for name in ("submit", "submit again"):
+        with timed(times, name):
+            submitter = Submitter(launchpad, place.store(), place.folder)
+            submitter.submit(flow, "bench")
+    submitter.submission.write(place.folder)
+    _status(place, numbers, launchpad, times)
+    times["fireworks"] = launchpad.fireworks.count_documents({})
+    some = dict(list(numbers.items())[:peer])
+    plain = campaign_flow(some).jobs[1 : 1 + peer]
+    launchpad = place.fresh()
+    with timed(times, "peer"):
+        for one in plain:
+            launchpad.add_wf(flow_to_workflow(one, allow_external_references=True))
+    for kind in ("wall", "CPU"):
+        scaled = times[f"peer, {kind} s"] * compounds / peer
+        times[f"ratio of {kind} times"] = round(scaled / times[f"submit, {kind} s"], 1)
+    return times
+
+
+def _status(place: Place, numbers: dict, launchpad: LaunchPad, times: dict[str, Any]) -> None:
+    """Time of what `sse status` reads."""
+    from sse_flows.campaign.flow import STAGES, Plan
+    from sse_flows.launchers.submission import Submission
+    from sse_flows.launchers.watch import watch
+
+    roles = {name: ["screen"] for name in numbers}
+    plan = Plan(name="bench", roles=roles, jobs={n: dict.fromkeys(STAGES, n) for n in numbers})
+    with timed(times, "status"):
+        watch(plan, Submission.read(place.folder), launchpad, place.store())
+
+
+def drain(place: Place, number: int, workers: int) -> dict[str, Any]:
+    """Let workers run trivial jobs, ours and the peer's."""
+    found: dict[str, Any] = {"jobs": number, "workers": workers}
+    log = str(place.folder / "ours.log")
+    chains = [
+        [first := jobs.add(n, 1, log), jobs.add(first.output, 2, log)] for n in range(number // 2)
+    ]
+    parts = [Flow(chain, name=f"x{n}") for n, chain in enumerate(chains)]
+    for n, part in enumerate(parts):
+        part.update_metadata({"stage": "relax", "compound": f"x{n}"}, dynamic=True)
+    launchpad = place.fresh()
+    Submitter(launchpad, place.store(), place.folder).submit(keyed(Flow(parts)), "bench")
+    _run(place, workers, found, "ours")
+    _count(found, "ours", log, launchpad, number)
+    log = str(place.folder / "peer.log")
+    launchpad = place.fresh()
+    for n in range(number // 2):
+        first = jobs.add(n, 1, log)
+        flow = Flow([first, jobs.add(first.output, 2, log)])
+        launchpad.add_wf(flow_to_workflow(flow, place.store()))
+    _run(place, workers, found, "peer")
+    _count(found, "peer", log, launchpad, number)
+    return found
+
+
+def _run(place: Place, workers: int, found: dict[str, Any], name: str) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_work, args=(place, name, n)) for n in range(workers)]
+    start, before = time.perf_counter(), os.times()
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    after = os.times()
+    cpu = after.children_user + after.children_system
+    cpu -= before.children_user + before.children_system
+    found[f"{name}, wall s"] = round(time.perf_counter() - start, 2)
+    found[f"{name}, CPU s of workers"] = round(cpu, 2)
+
+
+def _work(place: Place, name: str, number: int) -> None:
+    logging.disable(logging.INFO)
+    store = place.store()
+    firetask.open_store = lambda: store
+    folder = place.folder / f"{name}-{number}"
+    folder.mkdir()
+    options: dict[str, Any] = {"nlaunches": 0, "sleep_time": 1, "strm_lvl": "CRITICAL"}
+    rapidfire(place.launchpad(), FWorker(f"worker {number}"), str(folder), **options)
+
+
+def _count(found: dict[str, Any], name: str, log: str, launchpad: LaunchPad, number: int) -> None:
+    runs: Counter = jobs.executions(log)
+    found[f"{name}, lost"] = number - len(runs)
+    found[f"{name}, run twice"] = sum(count > 1 for count in runs.values())
+    completed = launchpad.fireworks.count_documents({"state": "COMPLETED"})
+    found[f"{name}, not completed"] = number - completed
+
+
+if __name__ == "__main__":
+    main()
