@@ -9,7 +9,8 @@ import pytest
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar
 
-from sse_flows.codes.vasp.inputs import known_keys, mesh, presets
+from sse_flows.codes.vasp.inputs import mesh
+from sse_flows.codes.vasp.presets import known_keys, presets
 
 SAME = {"IALGO": ("ALGO", "Normal")}  # of the database: what the preset says instead
 OF_JOBS = {"IBRION", "NPAR"}
