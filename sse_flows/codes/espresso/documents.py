@@ -9,10 +9,10 @@ from emmet.core.structure import StructureMetadata
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from sse_flows.codes.espresso.inputs import Settings, is_polarised, mesh
+from sse_flows.codes.born import BornCharges, Matrix
+from sse_flows.codes.espresso.inputs import Settings, mesh
 from sse_flows.codes.espresso.outputs import BornResult, PwResult
-
-Matrix = list[list[float]]
+from sse_flows.codes.spin import is_polarised
 
 
 class EspressoInput(BaseModel):
@@ -67,18 +67,8 @@ class EspressoDocument(StructureMetadata):
     uuid: str = Field(description="Id of the job")
 
 
-class BornDocument(BaseModel):
-    """Born charges and dielectric tensor of an insulator; neither for a metal."""
-
-    structure: Structure = Field(description="Cell that they refer to, Å")
-    born: list[Matrix] | None = Field(
-        None, description="Born charges, e; born[atom][i][j]: field along i, displacement along j"
-    )
-    dielectric: Matrix | None = Field(None, description="High-frequency dielectric tensor")
-    note: str | None = Field(None, description="Why there are none")
-    corrections: list[str] = Field(default_factory=list, description="Changes after faults")
-    dir_name: str = Field(description="Host and folder of the calculation")
-    uuid: str = Field(description="Id of the job")
+class BornDocument(BornCharges):
+    """Born charges and dielectric tensor by pw.x and ph.x."""
 
 
 def describe_run(

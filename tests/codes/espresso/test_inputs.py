@@ -11,7 +11,6 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.codes.espresso.inputs import (
     Settings,
     edit_input,
-    is_polarised,
     merge,
     mesh,
     presets,
@@ -146,20 +145,6 @@ def test_a_disordered_structure_and_an_element_without_file_are_refused(settings
             "scf",
             "/pseudo",
         )
-
-
-def test_spin_is_treated_where_it_is_to_be_expected():
-    iron = Structure(Lattice.cubic(2.9), ["Fe"], [[0, 0, 0]])
-    oxygen = Structure(Lattice.cubic(12), ["O", "O"], [[0, 0, 0], [0, 0, 0.1]])
-    moments = LITHIA.copy(site_properties={"magmom": [1.0, 0.0, 0.0]})
-    assert [is_polarised(one, "auto") for one in (iron, oxygen, moments, LITHIA)] == [
-        True,
-        True,
-        True,
-        False,
-    ]
-    assert not is_polarised(iron, "none")
-    assert is_polarised(LITHIA, "polarised")
 
 
 def test_starting_moments_stand_in_the_input(stand_in, tmp_path):
