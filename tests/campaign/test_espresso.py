@@ -183,10 +183,17 @@ def test_check_tells_of_each_element_of_a_campaign(pool):
     assert found["ESPRESSO_PSEUDO"].state == "ok"
     assert "4 UPF files" in found["ESPRESSO_PSEUDO"].detail
     assert found["Li"].state == found["O"].state == "ok"
-    assert "Li.PBESOL.UPF (PBEsol, 40/320 Ry)" in found["Li"].detail
+    assert found["Li"].detail == "Li.PBESOL.UPF (PBEsol, 40/320 Ry)"
     assert found["S"].state == "broken"
     assert found["S"].mend
     assert "PBEsol" in found["code of lithia"].detail
+
+
+def test_check_tells_of_cutoffs_below_those_of_the_files(pool):
+    path = pool / "campaign.yaml"
+    path.write_text(CAMPAIGN.replace("ecutwfc: 40", "ecutwfc: 30"))
+    found = {one.subject: one for one in inspect_environment(path)}
+    assert "Li.PBESOL.UPF (PBEsol, 30/320 Ry, below its 40/320 Ry)" in found["Li"].detail
 
 
 @pytest.mark.espresso

@@ -58,6 +58,9 @@ class EspressoDocument(StructureMetadata):
     corrections: list[str] = Field(
         default_factory=list, description="What was changed after faults, in turn"
     )
+    warnings: list[str] = Field(
+        default_factory=list, description="What is doubtful about what it was asked for"
+    )
     density_from: str | None = Field(
         None, description="Folder whose charge density it started from"
     )
@@ -110,6 +113,7 @@ def describe_run(
         input=asked,
         output=_output(final, result),
         version=result.version,
+        warnings=settings.low_cutoffs({site.specie.symbol for site in structure}),
         **labels,
     )
 

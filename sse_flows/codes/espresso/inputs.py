@@ -79,6 +79,19 @@ class Settings(MSONable):
         rho = float(self.input.get("system", {}).get("ecutrho", rho))
         return float(ceil(wfc)), float(ceil(rho))
 
+    def low_cutoffs(self, elements: set[str]) -> list[str]:
+        """Which cutoffs of `input` are below what files of these elements ask for, in words."""
+        given = self.input.get("system", {})
+        notes = []
+        for one in (self.pseudopotentials[element] for element in sorted(elements)):
+            for key, asked in (("ecutwfc", one.cutoff_wfc), ("ecutrho", one.cutoff_rho)):
+                value = given.get(key)
+                if value is not None and float(value) < asked:
+                    notes.append(
+                        f"{key} of {float(value):g} Ry is below the {asked:g} Ry of {one.file}"
+                    )
+        return notes
+
 
 def presets() -> dict[str, dict[str, Any]]:
     """The named settings of ``presets.yaml``."""

@@ -147,6 +147,17 @@ def test_a_disordered_structure_and_an_element_without_file_are_refused(settings
         )
 
 
+def test_cutoffs_by_hand_below_those_of_the_files_are_told(settings):
+    both = {"Li", "O"}
+    assert not settings.low_cutoffs(both)
+    assert not settings.with_input(system={"ecutwfc": 55, "ecutrho": 400.0}).low_cutoffs(both)
+    low = settings.with_input(system={"ECUTWFC": 54.5, "ecutrho": 300})
+    name = settings.pseudopotentials["O"].file
+    assert f"ecutwfc of 54.5 Ry is below the 55 Ry of {name}" in low.low_cutoffs(both)
+    assert f"ecutrho of 300 Ry is below the 400 Ry of {name}" in low.low_cutoffs({"O"})
+    assert low.cutoffs(both) == (55.0, 300.0)
+
+
 def test_starting_moments_stand_in_the_input(stand_in, tmp_path):
     rust = Structure(Lattice.cubic(4.2), ["Fe", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     pair = {"Fe": stand_in("Fe"), "O": stand_in("O")}
