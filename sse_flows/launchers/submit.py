@@ -90,11 +90,13 @@ def submit_campaign(
     from sse_flows.campaign.run import lock
     from sse_flows.launchers.profiles import load_profiles
     from sse_flows.launchers.settings import open_launchpad, shared_store
+    from sse_flows.store.jobstore import connect
 
     campaign = Campaign.from_file(path)
     launchpad = open_launchpad()
     refuse_mock(launchpad)
-    store = connected(shared_store())
+    store = shared_store()
+    connect(store)
     note("reading the campaign and its structures")
     flow, plan, folder = campaign.keyed(), campaign.plan(), campaign.folder
     note(f"{len(plan.jobs)} compounds, {len(plan.failures)} refused; results in {folder}")
@@ -104,26 +106,6 @@ def submit_campaign(
         plan.write(folder)
         submitter.submission.write(folder)
     return outcome
-
-
-def connected(store: JobStore) -> JobStore:
-    """Connect to a store.
-
-    Raises
-    ------
-    SSEError
-        It does not answer.
-    """
-    try:
-        store.connect()
-    except SSEError:
-        raise
-    except Exception as error:
-        raise SSEError(
-            f"cannot connect to jobflow's store: {type(error).__name__}",
-            mend="Check jobflow.yaml and that the database answers",
-        ) from None  # the original may name more than the host
-    return store
 
 
 def refuse_mock(launchpad: LaunchPad) -> None:
