@@ -217,9 +217,15 @@ class FaultRun:
         assert len({key for key, _ in found}) == len(found), "a document is stored twice"
         return dict(found)
 
-    def same_documents(self) -> bool:
-        """Whether ids, indices and outputs are those of the run without a fault."""
-        return {key: doc["output"] for key, doc in self.stored().items()} == self.expected
+    def differences(self) -> dict[Job, tuple[Any, Any]]:
+        """Documents that are not those of the run without a fault: output there, and here."""
+        found = {key: doc["output"] for key, doc in self.stored().items()}
+        lack = "no document"
+        return {
+            key: (self.expected.get(key, lack), found.get(key, lack))
+            for key in self.expected.keys() | found.keys()
+            if self.expected.get(key, lack) != found.get(key, lack)
+        }
 
     def computed_more(self) -> Counter[Job]:
         """Jobs that were computed more often than without a fault, and how much more."""
