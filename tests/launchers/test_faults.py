@@ -73,6 +73,7 @@ def make_run(cluster, stoppable_mongo, launchpad, job_store, site, tmp_path):
     """A function that submits the campaign; its workers take jobs of all categories."""
 
     def make(relaxations, idle: float = 3.0) -> FaultRun:
+        (site.folder / "profiles.yaml").write_text("")  # resources of my_qadapter.yaml for all
         site.edit("my_qadapter.yaml", "singleshot", f"singleshot --idle {idle:g}{ALL}")
         site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 4")
         site.edit("FW_config.yaml", "QUEUE_UPDATE_INTERVAL: 1", "QUEUE_UPDATE_INTERVAL: 0")
@@ -155,6 +156,7 @@ def test_lost_nodes_zombies_and_an_absent_controller(cluster, make_run, site, ta
         run.wait_until_begun("lost", "zombie")
         cluster.restart_controller()
         nodes = {name: job_node(cluster, run.slurm_job(name)) for name in ("lost", "zombie")}
+        assert nodes["lost"] != nodes["zombie"]
         zombie = faults.launch_process(run.launchpad, run.launch("zombie")["launch_id"])
         os.kill(zombie, signal.SIGSTOP)
         cluster.stop_node(nodes["zombie"])
@@ -271,6 +273,7 @@ def test_two_launchers_and_two_workers_race(cluster, make_run, table):
 
 def test_the_walltime_of_slurm_itself(cluster, make_run, site, table):
     site.edit("my_qadapter.yaml", 'queue: "debug"', 'queue: "short"')
+    site.edit("my_qadapter.yaml", "04:00:00", "00:01:00")
     run = make_run({"slow": jobs.hold})
     with qlaunch_running():
         run.wait_until_begun("slow")
