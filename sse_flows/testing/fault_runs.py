@@ -198,6 +198,21 @@ class FaultRun:
         """Whether nothing is left that goes on by itself."""
         return not any(self.counts().get(state) for state in _ACTIVE)
 
+    def is_at_rest(self) -> bool:
+        """Whether nothing can go on without being recovered: no READY job, none in Slurm."""
+        from sse_flows.launchers.liveness import LOST
+        from sse_flows.launchers.snapshot import take_snapshot
+        from sse_flows.launchers.watch import judge_all
+
+        if self.launchpad.fireworks.find_one({"state": "READY"}, {"fw_id": 1}):
+            return False
+        verdicts = judge_all(self.launchpad, take_snapshot(self.launchpad, None))[1]
+        return all(one.state == LOST for one in verdicts.values())
+
+    def kinds(self) -> str:
+        """What recovering found, each kind once."""
+        return ", ".join(sorted({line.split(":")[0] for line in self.recovered})) or "nothing"
+
     def wait_until_complete(self, timeout: float = 180) -> None:
         """Wait until every firework is completed, with no help but that of qlaunch."""
         try:

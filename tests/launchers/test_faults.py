@@ -7,6 +7,7 @@ writes what was measured.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from sse_flows.testing.slurm import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 ALL = " --category relax --category supercell --category postprocess --category models"
+SEED = int(os.environ.get("SSE_FAULT_SEED", "1"))
 ENDED = ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "UNKNOWN")
 
 
@@ -269,6 +271,70 @@ def test_two_launchers_and_two_workers_race(cluster, make_run, table):
     assert not again
     fault = "two `qlaunch` and two more workers race for the same jobs"
     table.append(Row(fault, "nothing", run.did("a"), 0, not run.differences()))
+
+
+def test_kills_at_any_moment(cluster, make_run, table):
+    """Between any two writes: results, launches, states of workflows, locks."""
+    chance = random.Random(SEED)
+    run = make_run(dict.fromkeys("abcdef", brief))
+    kills = 0
+    with qlaunch_running():
+        end = time.monotonic() + 25.0
+        while time.monotonic() < end and not run.is_complete():
+            time.sleep(chance.uniform(0.3, 2.0))
+            running = cluster.run("squeue", "-h", "-t", "RUNNING", "-o", "%i").split()
+            if running and len(run.recovered) < 1000:
+                cluster.run("scancel", "--signal=KILL", "--full", chance.choice(running))
+                kills += 1
+            if kills % 3 == 2:
+                run.recover()
+        left = run.counts()
+        recovered = come_through(run)
+        settle(run)
+    again = run.computed_more()
+    twice = sum(again.values())
+    print(SEED, kills, left, recovered, again, Counter(one.split(":")[0] for one in run.recovered))
+    assert twice <= kills
+    assert max(again.values(), default=0) <= 3
+    fault = f"{kills} `SIGKILL` of whole Slurm jobs at random moments"
+    table.append(Row(fault, "RUNNING and others", run.kinds(), twice, not run.differences()))
+
+
+def test_outages_at_any_moment(cluster, make_run, stoppable_mongo, table):
+    """A database that stops while jobs are checked out, stored, completed and grown."""
+    chance = random.Random(SEED)
+    run = make_run(dict.fromkeys("abcdef", brief))
+    outages = 0
+    with qlaunch_running():
+        wait_until(lambda: executions(run.log).total() > 3, 60, "a first job")
+        while outages < 5 and not run.is_complete():
+            time.sleep(chance.uniform(0.3, 2.0))
+            with faults.database_away(stoppable_mongo.server, chance.uniform(0.5, 3.0)):
+                outages += 1
+        wait_until(run.is_still, 120, "workers without work")
+        left = run.counts()
+        recovered = come_through(run)
+        settle(run)
+    again = run.computed_more()
+    twice = sum(again.values())
+    print(SEED, outages, left, recovered, again, Counter(one.split(":")[0] for one in run.recovered))
+    assert twice <= 4 * outages  # workers at a time
+    fault = f"the database stops {outages} times for seconds at random moments"
+    table.append(Row(fault, ", ".join(sorted(left)), run.kinds(), twice, not run.differences()))
+
+
+def brief(number, gate, log):
+    """A relaxation that waits for nothing."""
+    return jobs.add(number, 1, log, 0.2)
+
+
+def come_through(run, rounds: int = 8) -> int:
+    """Recover as often as a user would, with qlaunch between; returns how often it did something."""
+    for count in range(rounds):
+        wait_until(run.is_at_rest, 120, "rest")
+        if not run.recover() and run.is_complete():
+            return count
+    raise AssertionError(f"not recovered: {run.counts()} {run.recovered[-20:]}")
 
 
 def test_the_walltime_of_slurm_itself(cluster, make_run, site, table):
