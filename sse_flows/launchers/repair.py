@@ -231,7 +231,8 @@ def archive_orphans(scene: Scene, now: datetime | None = None) -> None:
     now = now or datetime.now(UTC)
     pad = scene.launchpad
     ours = scene.snapshot.part_of()
-    query: dict[str, Any] = {"state": {"$in": ["READY", "FIZZLED"]}, "spec.sse.part": _in(scene)}
+    quiet = ["COMPLETED", "ARCHIVED"]
+    query: dict[str, Any] = {"state": {"$nin": quiet}, "spec.sse.part": _in(scene)}
     fields = {"_id": 0, "fw_id": 1, "name": 1, "created_on": 1, "state": 1}
     for doc in pad.fireworks.find(query, fields):
         made = moment(doc.get("created_on"))

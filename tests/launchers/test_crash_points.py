@@ -42,10 +42,22 @@ def test_a_worker_that_dies_at_every_write_in_turn(run):
         process = drain_until_write(run.launchpad, run.store, number)
         died = os.waitpid(process, 0)[1] == signal.SIGKILL
         deaths += died
+        nodes = {n for wf in run.launchpad.workflows.find({}) for n in wf["nodes"]}
+        orphans = [(fw["fw_id"], fw["state"]) for fw in run.launchpad.fireworks.find({"state": {"$ne": "ARCHIVED"}}) if fw["fw_id"] not in nodes]
+        if orphans: print("ORPHANS", number, orphans)
         found = mend(run)
         findings += [(number, *found)]
         assert deaths < 300, findings[-10:]
         if not died and not found and not run.is_complete():
+            from pprint import pprint
+            from sse_flows.launchers import gates
+            for one in findings: print(one)
+            for fw in run.launchpad.fireworks.find({}):
+                sse = fw["spec"]["sse"]
+                print(fw["fw_id"], fw["state"], fw["name"], sse["uuid"][:8], sse["index"], sse.get("needs"), fw["launches"], fw["archived_launches"] if "archived_launches" in fw else "")
+            for wf in run.launchpad.workflows.find({}):
+                print(wf["metadata"]["sse"]["part"], wf["state"], wf["fw_states"], wf["links"], gates.settled_parts(run.launchpad, [wf["metadata"]["sse"]["part"]]))
+            print(run.differences())
             raise AssertionError(f"stuck: {run.counts()} {findings[-10:]}")
     assert mend(run) == []
     again = run.computed_more()
