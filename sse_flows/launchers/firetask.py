@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MAX_CONTINUED = 20
 """A job that ran out of time this often is no longer continued."""
 
+ASKED_FOR = "asked_for"
+"""Key in a document's metadata: ids of further jobs that the job asked for."""
+
 _TRACEBACK_TAIL = 4000
 _connected: tuple[Any, int, Any] | None = None
 
@@ -108,7 +111,10 @@ class Launch:
 
 
 class FencedStore:
-    """A store that takes documents only from the launch that counts; else as the store itself.
+    """A store that keeps what a job stores until it is written; else as the store itself.
+
+    Documents are taken only from the launch that counts. One whose job asks for further jobs says
+    for which: its worker may be killed before FireWorks has heard of them.
 
     Parameters
     ----------
@@ -120,20 +126,33 @@ class FencedStore:
 
     def __init__(self, store: JobStore, launch: Launch):
         self._store, self._launch = store, launch
+        self._kept: list[tuple[Any, dict[str, Any]]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def update(self, *arguments: Any, **keywords: Any) -> Any:
-        """Store documents; arguments as of :meth:`jobflow.JobStore.update`.
+    def update(self, docs: Any, **options: Any) -> None:
+        """Keep a document; arguments as of :meth:`jobflow.JobStore.update`."""
+        self._kept.append((docs, options))
+
+    def write(self, asked_for: list[str]) -> None:
+        """Store what was kept.
+
+        Parameters
+        ----------
+        asked_for
+            Ids of further jobs that the job asks for.
 
         Raises
         ------
         Superseded
             Another launch counts by now.
         """
-        self._launch.check()
-        return self._store.update(*arguments, **keywords)
+        for docs, options in self._kept:
+            if asked_for:
+                docs = docs.model_copy(update={"metadata": {**docs.metadata, ASKED_FOR: asked_for}})
+            self._launch.check()
+            self._store.update(docs, **options)
 
 
 @explicit_serialize
@@ -174,7 +193,7 @@ class CampaignFiretask(FiretaskBase):
     def _action(self, spec: dict[str, Any], launch: Launch) -> FWAction:
         store = open_store()
         job = _decoded(self["job"])
-        if _is_finished(store, job):
+        if _is_finished(store, job) and _is_whole(store, job, launch, spec["sse"]["part"]):
             return FWAction()
         fenced: Any = FencedStore(store, launch)
         try:
@@ -182,7 +201,9 @@ class CampaignFiretask(FiretaskBase):
                 response = job.run(fenced)
         except OutOfTimeError as error:
             return _continued(spec, job, error)
-        return _follow_up(response, job, spec)
+        action = _follow_up(response, job, spec)
+        fenced.write(_asked_for(action))
+        return action
 
 
 def open_store() -> JobStore:
@@ -235,6 +256,24 @@ def _is_finished(store: JobStore, job: Job) -> bool:
     finished = FinishedJobs(store)
     finished.look_up([job.uuid, *job.input_uuids])
     return finished.is_current(job.uuid, set(job.input_uuids) - {job.uuid})
+
+
+def _is_whole(store: JobStore, job: Job, launch: Launch, part: str) -> bool:
+    """Whether the further jobs that a finished job asked for are finished or on the LaunchPad."""
+    mark = f"metadata.{ASKED_FOR}"
+    doc = store.query_one({"uuid": job.uuid, "index": job.index}, properties=[mark])
+    asked = ((doc or {}).get("metadata") or {}).get(ASKED_FOR)
+    if not asked:
+        return True
+    query = {"spec.sse.uuid": {"$in": asked}, "spec.sse.part": part, "state": {"$ne": "ARCHIVED"}}
+    there = launch.launchpad.fireworks.distinct("fw_id", query)
+    workflow = launch.launchpad.workflows.find_one({"nodes": launch.fw_id}, {"nodes": 1})
+    return not set(there).isdisjoint((workflow or {}).get("nodes", []))
+
+
+def _asked_for(action: FWAction) -> list[str]:
+    flows = [*action.detours, *action.additions]
+    return sorted({one.spec["sse"]["uuid"] for flow in flows for one in flow.fws})
 
 
 def _continued(spec: dict[str, Any], job: Job, error: OutOfTimeError) -> FWAction:
