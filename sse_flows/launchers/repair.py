@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.launchers.scene import Scene, refresh
-from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
+from sse_flows.launchers.snapshot import PartView, chunks, read_fireworks, read_parts
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad

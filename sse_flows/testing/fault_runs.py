@@ -7,10 +7,8 @@ expected. On the cluster some of its jobs wait for a file, so that a fault finds
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

@@ -14,7 +14,6 @@ import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,19 @@ SEED = int(os.environ.get("SSE_FAULT_SEED", "1"))
 ENDED = ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "UNKNOWN")
 
 
+HEAD = """\
+# Faults on a cluster, as measured
+
+Written by `SSE_WRITE_FAULT_TABLE=docs/faults.md pytest tests/launchers/test_faults.py`: a real
+Slurm, MongoDB's wire protocol, FireWorks' own `qlaunch`. Computed again are jobs that were running
+when the fault came, or whose result was gone, with what builds on them. The documents (id, index,
+output) are compared with those of a run without a fault.
+
+| fault | what FireWorks alone is left with | `sse recover` | computed again | same documents |
+| --- | --- | --- | --- | --- |
+"""
+
+
 @dataclass(frozen=True)
 class Row:
     """What one fault did."""
@@ -41,6 +53,10 @@ class Row:
     twice: int
     same: bool
 
+    def line(self) -> str:
+        same = "yes" if self.same else "no"
+        return f"| {self.fault} | {self.left} | {self.recover} | {self.twice} | {same} |\n"
+
 
 @pytest.fixture(scope="module")
 def table():
@@ -49,25 +65,7 @@ def table():
     yield rows
     path = os.environ.get("SSE_WRITE_FAULT_TABLE")
     if path and rows:
-        lines = [
-            "# Faults on a cluster, as measured",
-            "",
-            "Written by `SSE_WRITE_FAULT_TABLE=docs/faults.md pytest tests/launchers/test_faults.py`:",
-            "a real Slurm, MongoDB's wire protocol, FireWorks' own `qlaunch`. Jobs computed again are",
-            "those that were running when the fault came. The documents (id, index, output) are",
-            "compared with those of a run without a fault.",
-            "",
-            "| fault | what FireWorks alone is left with | what `sse recover` did "
-            "| computed again | same documents |",
-            "| --- | --- | --- | --- | --- |",
-            *(
-                f"| {one.fault} | {one.left} | {one.recover} | {one.twice} "
-                f"| {'yes' if one.same else 'no'} |"
-                for one in rows
-            ),
-            "",
-        ]
-        Path(path).write_text("\n".join(lines))
+        Path(path).write_text(HEAD + "".join(one.line() for one in rows))
 
 
 @pytest.fixture
@@ -182,7 +180,9 @@ def test_lost_nodes_zombies_and_an_absent_controller(cluster, make_run, site, ta
     same = not run.differences()
     table.append(Row("a node is lost with its jobs", left["lost"], run.did("lost"), 1, same))
     fault = "a worker thought lost comes back after its job ran elsewhere"
-    table.append(Row(fault, left["zombie"], f"{run.did('zombie')}; the late result is refused", 1, same))
+    table.append(
+        Row(fault, left["zombie"], f"{run.did('zombie')}; the late result is refused", 1, same)
+    )
     table.append(Row("slurmctld away during submission", away, "nothing to do", 0, same))
     table.append(Row("slurmctld restarted while jobs run", "nothing", "nothing to do", 0, same))
 
@@ -233,9 +233,25 @@ def _database_and_disk(run, mongo, table):
     same, again = not run.differences(), run.computed_more()
     twice = {name: again[run.relaxation_of(name)] for name in left}
     print(left, twice, sum(again.values()))
-    table.append(Row("the database is away for 20 s while jobs end", f"{left['away-1']}, {left['away-2']}", run.did("away-1"), twice["away-1"] + twice["away-2"], same))
+    table.append(
+        Row(
+            "the database is away for 20 s while jobs end",
+            f"{left['away-1']}, {left['away-2']}",
+            run.did("away-1"),
+            twice["away-1"] + twice["away-2"],
+            same,
+        )
+    )
     table.append(Row("a truncated output file", left["cut"], run.did("cut"), twice["cut"], same))
-    table.append(Row("a full disk", left["full"], run.did("full") + " (`--failed`, once there is space)", twice["full"], same))
+    table.append(
+        Row(
+            "a full disk",
+            left["full"],
+            run.did("full") + " (`--failed`, once there is space)",
+            twice["full"],
+            same,
+        )
+    )
     assert twice == {"away-1": 0, "away-2": 0, "cut": 1, "full": 1}
 
 
@@ -251,10 +267,17 @@ def _lost_results(run, store, table):
         while run.recover():
             run.wait_until_complete()
     again = executions(run.log) - before
-    print(len(uuids), again, run.recovered)
     lost = {key: pair for key, pair in run.differences().items() if pair != (None, "no document")}
     assert lost == {}  # a job that replaced itself had left a document without output
-    table.append(Row("results of a compound vanish from the store", "COMPLETED", run.did("away-1"), sum(again.values()), not lost))
+    table.append(
+        Row(
+            "results of a compound vanish from the store",
+            "COMPLETED",
+            run.did("away-1"),
+            sum(again.values()),
+            not lost,
+        )
+    )
 
 
 def test_two_launchers_and_two_workers_race(cluster, make_run, table):
@@ -274,36 +297,43 @@ def test_two_launchers_and_two_workers_race(cluster, make_run, table):
 
 
 def test_kills_at_any_moment(cluster, make_run, table):
-    """Between any two writes: results, launches, states of workflows, locks."""
+    """Workers that compute are killed, wherever they are between two writes."""
     chance = random.Random(SEED)
-    run = make_run(dict.fromkeys("abcdef", brief))
+    run = make_run(dict.fromkeys("abcd", brief))
     kills = 0
     with qlaunch_running():
-        end = time.monotonic() + 25.0
-        while time.monotonic() < end and not run.is_complete():
-            time.sleep(chance.uniform(0.3, 2.0))
-            running = cluster.run("squeue", "-h", "-t", "RUNNING", "-o", "%i").split()
-            if running and len(run.recovered) < 1000:
-                cluster.run("scancel", "--signal=KILL", "--full", chance.choice(running))
-                kills += 1
-            if kills % 3 == 2:
+        while kills < 10 and not run.is_complete():
+            kills += _kill_one(run, chance)
+            if kills % 3 == 0:
                 run.recover()
         left = run.counts()
-        recovered = come_through(run)
+        come_through(run)
         settle(run)
     again = run.computed_more()
-    twice = sum(again.values())
-    print(SEED, kills, left, recovered, again, Counter(one.split(":")[0] for one in run.recovered))
-    assert twice <= kills
-    assert max(again.values(), default=0) <= 3
-    fault = f"{kills} `SIGKILL` of whole Slurm jobs at random moments"
-    table.append(Row(fault, "RUNNING and others", run.kinds(), twice, not run.differences()))
+    assert kills > 5
+    assert again.total() <= kills
+    fault = f"`kill -9` of {kills} workers at random moments"
+    table.append(Row(fault, _states(left), run.kinds(), again.total(), not run.differences()))
+
+
+def _kill_one(run, chance) -> bool:
+    running = run.launchpad.launches.find_one({"state": "RUNNING", "fworker.env.pid": {"$gt": 0}})
+    if running is None or not is_alive(running["fworker"]["env"]["pid"]):
+        time.sleep(0.05)
+        return False
+    time.sleep(chance.uniform(0.0, 0.4))
+    faults.kill_process(running["fworker"]["env"]["pid"])
+    return True
+
+
+def _states(counts) -> str:
+    return ", ".join(sorted(counts.keys() & {"RUNNING", "RESERVED", "FIZZLED", "COMPLETED"}))
 
 
 def test_outages_at_any_moment(cluster, make_run, stoppable_mongo, table):
     """A database that stops while jobs are checked out, stored, completed and grown."""
     chance = random.Random(SEED)
-    run = make_run(dict.fromkeys("abcdef", brief))
+    run = make_run(dict.fromkeys("abcd", brief))
     outages = 0
     with qlaunch_running():
         wait_until(lambda: executions(run.log).total() > 3, 60, "a first job")
@@ -317,10 +347,12 @@ def test_outages_at_any_moment(cluster, make_run, stoppable_mongo, table):
         settle(run)
     again = run.computed_more()
     twice = sum(again.values())
-    print(SEED, outages, left, recovered, again, Counter(one.split(":")[0] for one in run.recovered))
+    print(
+        SEED, outages, left, recovered, again, Counter(one.split(":")[0] for one in run.recovered)
+    )
     assert twice <= 4 * outages  # workers at a time
     fault = f"the database stops {outages} times for seconds at random moments"
-    table.append(Row(fault, ", ".join(sorted(left)), run.kinds(), twice, not run.differences()))
+    table.append(Row(fault, _states(left), run.kinds(), again.total(), not run.differences()))
 
 
 def brief(number, gate, log):
@@ -329,7 +361,7 @@ def brief(number, gate, log):
 
 
 def come_through(run, rounds: int = 8) -> int:
-    """Recover as often as a user would, with qlaunch between; returns how often it did something."""
+    """Recover as often as a user would, with qlaunch between; returns how often there was need."""
     for count in range(rounds):
         wait_until(run.is_at_rest, 120, "rest")
         if not run.recover() and run.is_complete():
