@@ -149,10 +149,9 @@ class FencedStore:
             Another launch counts by now.
         """
         for docs, options in self._kept:
-            if asked_for:
-                docs = docs.model_copy(update={"metadata": {**docs.metadata, ASKED_FOR: asked_for}})
+            mark = {"metadata": {**docs.metadata, ASKED_FOR: asked_for}} if asked_for else None
             self._launch.check()
-            self._store.update(docs, **options)
+            self._store.update(docs.model_copy(update=mark) if mark else docs, **options)
 
 
 @explicit_serialize

@@ -1,7 +1,7 @@
 """A trivial campaign on a real LaunchPad, store and Slurm, and what must come of it.
 
 The same flow runs once in this process without any fault, which gives the documents that are
-expected. On the cluster some of its jobs wait for a file, so that a fault finds them in their midst.
+expected. On the cluster some of its jobs wait for a file, so that a fault finds them computing.
 """
 
 from __future__ import annotations

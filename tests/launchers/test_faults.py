@@ -6,6 +6,7 @@ writes what was measured.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -322,8 +323,10 @@ def _kill_one(run, chance) -> bool:
         time.sleep(0.05)
         return False
     time.sleep(chance.uniform(0.0, 0.4))
-    faults.kill_process(running["fworker"]["env"]["pid"])
-    return True
+    with contextlib.suppress(ProcessLookupError):
+        faults.kill_process(running["fworker"]["env"]["pid"])
+        return True
+    return False
 
 
 def _states(counts) -> str:
@@ -333,24 +336,20 @@ def _states(counts) -> str:
 def test_outages_at_any_moment(cluster, make_run, stoppable_mongo, table):
     """A database that stops while jobs are checked out, stored, completed and grown."""
     chance = random.Random(SEED)
-    run = make_run(dict.fromkeys("abcd", brief))
+    run = make_run(dict.fromkeys("abcdef", brief))
     outages = 0
     with qlaunch_running():
         wait_until(lambda: executions(run.log).total() > 3, 60, "a first job")
-        while outages < 5 and not run.is_complete():
-            time.sleep(chance.uniform(0.3, 2.0))
+        while outages < 6 and not run.is_complete():
+            time.sleep(chance.uniform(0.2, 1.2))
             with faults.database_away(stoppable_mongo.server, chance.uniform(0.5, 3.0)):
                 outages += 1
         wait_until(run.is_still, 120, "workers without work")
         left = run.counts()
-        recovered = come_through(run)
+        come_through(run)
         settle(run)
     again = run.computed_more()
-    twice = sum(again.values())
-    print(
-        SEED, outages, left, recovered, again, Counter(one.split(":")[0] for one in run.recovered)
-    )
-    assert twice <= 4 * outages  # workers at a time
+    assert again.total() <= 4 * outages  # workers at a time
     fault = f"the database stops {outages} times for seconds at random moments"
     table.append(Row(fault, _states(left), run.kinds(), again.total(), not run.differences()))
 
