@@ -12,7 +12,7 @@ from sse_flows.launchers.settings import find_files, read_yaml
 CATEGORIES = ("relax", "supercell", "postprocess", "models")
 """What a firework's ``_category`` can be."""
 
-WORKER_KEYS = ("processes", "threads", "min_seconds")
+WORKER_KEYS = ("processes", "threads", "min_seconds", "also")
 """Keys of a profile that the worker reads; all others go into the job script."""
 
 WALLTIME = re.compile(r"\d+|\d+:\d\d(:\d\d)?|\d+-\d\d?(:\d\d){0,2}")
@@ -34,12 +34,16 @@ class Profile(TypedDict):
         Threads of each process.
     min_seconds
         Remaining walltime below which no further firework is begun, s; None for the default.
+    also
+        Other categories whose fireworks these jobs run: unless named ``postprocess``, which needs
+        no more than any other.
     """
 
     queueadapter: dict[str, Any]
     processes: int
     threads: int
     min_seconds: float | None
+    also: list[str]
 
 
 def load_profiles(folder: str | Path | None = None) -> dict[str, Profile]:
@@ -57,7 +61,7 @@ def load_profiles(folder: str | Path | None = None) -> dict[str, Profile]:
         With file and key: an unknown category or key, or a value that cannot be.
     """
     path = find_files().profiles if folder is None else Path(folder) / "profiles.yaml"
-    profiles: dict[str, Profile] = {name: _profile({}) for name in CATEGORIES}
+    profiles: dict[str, Profile] = {name: _profile(name, {}) for name in CATEGORIES}
     if path is None or not path.is_file():
         return profiles
     for category, values in read_yaml(path).items():
@@ -67,18 +71,20 @@ def load_profiles(folder: str | Path | None = None) -> dict[str, Profile]:
     return profiles
 
 
-def _profile(values: dict[str, Any]) -> Profile:
+def _profile(category: str, values: dict[str, Any]) -> Profile:
+    also = [] if category == "postprocess" else ["postprocess"]
     return Profile(
         queueadapter={k: v for k, v in values.items() if k not in WORKER_KEYS},
         processes=values.get("processes", 1),
         threads=values.get("threads", 1),
         min_seconds=values.get("min_seconds"),
+        also=also if values.get("also") is None else list(values["also"]),
     )
 
 
 def _checked(path: Path, category: str, values: Any) -> Profile:
     if values is None:
-        return _profile({})
+        return _profile(category, {})
     if not isinstance(values, dict):
         raise SSEError(f"{path}: {category} holds no keys")
     known = [*_script_keys(), *WORKER_KEYS]
@@ -88,7 +94,7 @@ def _checked(path: Path, category: str, values: Any) -> Profile:
         problem = _problem(key, value)
         if problem:
             raise SSEError(f"{path}: {category}.{key} is {value!r}", mend=problem)
-    return _profile(values)
+    return _profile(category, values)
 
 
 def _problem(key: str, value: Any) -> str | None:
@@ -102,6 +108,9 @@ def _problem(key: str, value: Any) -> str | None:
     if key == "min_seconds":
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
         return None if good else "Write seconds, for example 300"
+    if key == "also" and value is not None:
+        good = isinstance(value, list) and all(one in CATEGORIES for one in value)
+        return None if good else f"Write a list of {', '.join(CATEGORIES)}; [] for no other"
     if isinstance(value, (dict, list)):
         return "Write one value"
     return None
