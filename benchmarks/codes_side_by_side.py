@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +65,8 @@ def environment(code: str, folder: Path) -> dict[str, str]:
     """Variables that the process of a code needs beside the present ones."""
     if code != "vasp":
         return {}
-    return importlib.import_module(DOUBLE).install(folder / "stand-in")
+    with warnings.catch_warnings(action="ignore"):
+        return importlib.import_module(DOUBLE).install(folder / "stand-in")
 
 
 def write_campaign(folder: Path, code: str) -> Path:

@@ -1,13 +1,13 @@
 """How long it takes to submit a campaign, and what many workers make of it, beside plain FireWorks.
 
-    python benchmarks/submit.py add [--compounds 1000] [--peer 100]
+    python benchmarks/submit.py add [--compounds 1000] [--peer 1000]
     python benchmarks/submit.py drain [--jobs 200] [--workers 4]
 
 `add` puts trivial compounds of the shape of a campaign on a LaunchPad: as `sse submit` does, and,
 for comparison in the same run, as one jobflow workflow a compound, by ``flow_to_workflow`` and
-``LaunchPad.add_wf``. `--peer` is the number of compounds for the comparison, whose time is given
-for as many as the other's. `drain` lets worker processes run trivial jobs, counts those lost or
-run twice, and does the same with bare ``rapidfire`` and jobflow's own task.
+``LaunchPad.add_wf``. `--peer` is the number of compounds for the comparison; if it is smaller, its
+time is scaled, which flatters it. `drain` lets worker processes run trivial jobs, counts those
+lost or run twice, and does the same with bare ``rapidfire`` and jobflow's own task.
 
 The server is the one that SSE_TEST_MONGODB_URI names, else a mongod on PATH, else the stand-in of
 the tests, which is slower than MongoDB. CPU seconds are of this process: the server's are its own.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import multiprocessing
 import os
 import tempfile
@@ -47,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("what", choices=["add", "drain"])
     parser.add_argument("--compounds", type=int, default=1000)
-    parser.add_argument("--peer", type=int, default=100)
+    parser.add_argument("--peer", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--workers", type=int, default=4)
     given = parser.parse_args()
@@ -111,7 +112,10 @@ def add(place: Place, compounds: int, peer: int) -> dict[str, Any]:
     launchpad = place.fresh()
     for name in ("submit", "submit again"):
         with timed(times, name):
-            Submitter(launchpad, place.store(), place.folder).submit(flow, "bench")
+            submitter = Submitter(launchpad, place.store(), place.folder)
+            submitter.submit(flow, "bench")
+    submitter.submission.write(place.folder)
+    _status(place, numbers, launchpad, times)
     times["fireworks"] = launchpad.fireworks.count_documents({})
     some = dict(list(numbers.items())[:peer])
     plain = campaign_flow(some).jobs[1 : 1 + peer]
@@ -123,6 +127,18 @@ def add(place: Place, compounds: int, peer: int) -> dict[str, Any]:
         scaled = times[f"peer, {kind} s"] * compounds / peer
         times[f"ratio of {kind} times"] = round(scaled / times[f"submit, {kind} s"], 1)
     return times
+
+
+def _status(place: Place, numbers: dict, launchpad: LaunchPad, times: dict[str, Any]) -> None:
+    """Time of what `sse status` reads."""
+    from sse_flows.campaign.flow import STAGES, Plan
+    from sse_flows.launchers.submission import Submission
+    from sse_flows.launchers.watch import watch
+
+    roles = {name: ["screen"] for name in numbers}
+    plan = Plan(name="bench", roles=roles, jobs={n: dict.fromkeys(STAGES, n) for n in numbers})
+    with timed(times, "status"):
+        watch(plan, Submission.read(place.folder), launchpad, place.store())
 
 
 def drain(place: Place, number: int, workers: int) -> dict[str, Any]:
@@ -166,6 +182,7 @@ def _run(place: Place, workers: int, found: dict[str, Any], name: str) -> None:
 
 
 def _work(place: Place, name: str, number: int) -> None:
+    logging.disable(logging.INFO)
     store = place.store()
     firetask.open_store = lambda: store
     folder = place.folder / f"{name}-{number}"

@@ -131,7 +131,7 @@ class VaspSection(_CodeSection):
     @field_validator("preset")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        from sse_flows.codes.vasp.inputs import presets
+        from sse_flows.codes.vasp.presets import presets
 
         if value not in presets():
             raise ValueError(f"{value!r} is not one of {', '.join(presets())}")
@@ -157,7 +157,7 @@ class VaspSection(_CodeSection):
     @field_validator("incar")
     @classmethod
     def _has_right_keys(cls, value: dict[str, Any]) -> dict[str, Any]:
-        from sse_flows.codes.vasp.inputs import wrong_keys
+        from sse_flows.codes.vasp.presets import wrong_keys
 
         if faults := wrong_keys(value):
             raise ValueError("; ".join(faults))
@@ -171,7 +171,7 @@ class VaspSection(_CodeSection):
 
     def phonon_defaults(self) -> dict[str, Any]:
         """What the preset says of displacements and supercells."""
-        from sse_flows.codes.vasp.inputs import presets
+        from sse_flows.codes.vasp.presets import presets
 
         return presets()[self.preset]["phonons"]
 

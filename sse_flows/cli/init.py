@@ -31,7 +31,7 @@ screen:
 
 # What computes energies and forces.
 code:
-  name: forcefield        # or espresso, see docs/espresso.md
+  name: forcefield        # or espresso or vasp: docs/espresso.md, docs/vasp.md
   model: SevenNet-0       # or CHGNet, SevenNet-l3i5, a model atomate2 knows, a checkpoint file
 
 relax:

@@ -1,7 +1,8 @@
 """How long the present batch job may still run.
 
-custodian's own handler reads SBATCH_TIMELIMIT, which Slurm does not set inside jobs. Slurm does
-set SLURM_JOB_END_TIME (since 22.05), and ``squeue`` knows the time left.
+custodian's own handler reads SBATCH_TIMELIMIT, which Slurm does not set inside jobs. Newer
+versions set SLURM_JOB_END_TIME (22.05 does not; ``sse worker`` does), and ``squeue`` knows the
+time left.
 """
 
 from __future__ import annotations

@@ -8,9 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,12 +90,11 @@ class Launch:
 
     def note_place(self) -> None:
         """Write into the launch where it runs, unless the launcher did."""
-        place: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
-        if os.environ.get("SLURM_JOB_ID"):
-            place["slurm_job_id"] = os.environ["SLURM_JOB_ID"]
+        from sse_flows.launchers.worker import this_process
+
         self.launchpad.launches.update_one(
             {"launch_id": self.launch_id, "fworker.env.pid": {"$exists": False}},
-            {"$set": {f"fworker.env.{name}": value for name, value in place.items()}},
+            {"$set": {f"fworker.env.{name}": value for name, value in this_process().items()}},
         )
 
     def ended(self, state: str, part: str) -> None:
@@ -110,16 +108,23 @@ class Launch:
 class FencedStore:
     """A store that takes documents only from the launch that counts; else as the store itself.
 
+    Nor does it take what somebody else has stored meanwhile: two compounds may ask for the same
+    job, and a document written again would look newer than what was made of it.
+
     Parameters
     ----------
     store
         A connected JobStore.
     launch
         The launch of this process.
+    is_there
+        Tells whether the result is in the store.
     """
 
-    def __init__(self, store: JobStore, launch: Launch):
-        self._store, self._launch = store, launch
+    def __init__(
+        self, store: JobStore, launch: Launch, is_there: Callable[[], bool] = lambda: False
+    ):
+        self._store, self._launch, self._is_there = store, launch, is_there
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -133,7 +138,7 @@ class FencedStore:
             Another launch counts by now.
         """
         self._launch.check()
-        return self._store.update(*arguments, **keywords)
+        return None if self._is_there() else self._store.update(*arguments, **keywords)
 
 
 @explicit_serialize
@@ -174,9 +179,10 @@ class CampaignFiretask(FiretaskBase):
     def _action(self, spec: dict[str, Any], launch: Launch) -> FWAction:
         store = open_store()
         job = _decoded(self["job"])
-        if _is_finished(store, job):
+        inputs = set(job.input_uuids) - {job.uuid}  # before they are resolved
+        if _is_finished(store, job.uuid, inputs):
             return FWAction()
-        fenced: Any = FencedStore(store, launch)
+        fenced: Any = FencedStore(store, launch, lambda: _is_finished(store, job.uuid, inputs))
         try:
             with working_folder(spec["sse"]["work"]):
                 response = job.run(fenced)
@@ -229,12 +235,12 @@ def _decoded(text: str) -> Job:
     return json.loads(text, cls=MontyDecoder)
 
 
-def _is_finished(store: JobStore, job: Job) -> bool:
+def _is_finished(store: JobStore, uuid: str, inputs: set[str]) -> bool:
     from sse_flows.campaign.finished import FinishedJobs
 
     finished = FinishedJobs(store)
-    finished.look_up([job.uuid, *job.input_uuids])
-    return finished.is_current(job.uuid, set(job.input_uuids) - {job.uuid})
+    finished.look_up([uuid, *inputs])
+    return finished.is_current(uuid, inputs)
 
 
 def _continued(spec: dict[str, Any], job: Job, error: OutOfTimeError) -> FWAction:

@@ -11,11 +11,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sse_flows.campaign.flow import REFERENCES
 from sse_flows.campaign.keys import KeyedFlow, content_key
 from sse_flows.errors import SSEError
+
+if TYPE_CHECKING:
+    from sse_flows.campaign.finished import FinishedJobs
 
 COMPOUND, REFERENCE, TAIL = "compound", "reference", "tail"
 KINDS = (REFERENCE, COMPOUND, TAIL)
@@ -151,6 +154,34 @@ def split(flow: KeyedFlow, campaign: str) -> list[Part]:
         ordered = sorted(jobs.values(), key=lambda job: place[job["uuid"]])
         parts.append(Part(kind, name, tuple(_part_jobs(ordered, flow))))
     return sorted(parts, key=lambda part: KINDS.index(part.kind))
+
+
+def found_parts(parts: list[Part], finished: FinishedJobs) -> set[str]:
+    """Keys of parts whose documents are all in the store and none older than what it builds on.
+
+    Parameters
+    ----------
+    parts
+        All parts of a campaign, each after those that it needs.
+    finished
+        What the store says of their jobs.
+    """
+    makers = {job.uuid: part.key for part in parts for job in part.jobs}
+    found: set[str] = set()
+    for part in parts:
+        needs = {makers[one] for job in part.jobs for one in job.outside if one in makers}
+        if needs <= found and is_found(part, finished):
+            found.add(part.key)
+    return found
+
+
+def is_found(part: Part, finished: FinishedJobs) -> bool:
+    """Whether a part's documents are in the store, none older than what it builds on."""
+    return all(uuid in finished for uuid in part.last) and all(
+        finished.is_current(job.uuid, (*job.parents, *job.outside))
+        for job in part.jobs
+        if job.uuid in finished
+    )
 
 
 def jobs_of(flow: KeyedFlow) -> list[PartJob]:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import SSEError
 from sse_flows.launchers import gates
-from sse_flows.launchers.parts import COMPOUND, KINDS, REFERENCE, TAIL, Part, split
+from sse_flows.launchers.parts import (
+    COMPOUND,
+    KINDS,
+    REFERENCE,
+    TAIL,
+    Part,
+    found_parts,
+    is_found,
+    split,
+)
 from sse_flows.launchers.specs import PRIORITY_STEP, Setting, documents_of
 from sse_flows.launchers.submission import Submission
 
@@ -90,11 +99,13 @@ def submit_campaign(
     from sse_flows.campaign.run import lock
     from sse_flows.launchers.profiles import load_profiles
     from sse_flows.launchers.settings import open_launchpad, shared_store
+    from sse_flows.store.jobstore import connect
 
     campaign = Campaign.from_file(path)
     launchpad = open_launchpad()
     refuse_mock(launchpad)
-    store = connected(shared_store())
+    store = shared_store()
+    connect(store)
     note("reading the campaign and its structures")
     flow, plan, folder = campaign.keyed(), campaign.plan(), campaign.folder
     note(f"{len(plan.jobs)} compounds, {len(plan.failures)} refused; results in {folder}")
@@ -104,26 +115,6 @@ def submit_campaign(
         plan.write(folder)
         submitter.submission.write(folder)
     return outcome
-
-
-def connected(store: JobStore) -> JobStore:
-    """Connect to a store.
-
-    Raises
-    ------
-    SSEError
-        It does not answer.
-    """
-    try:
-        store.connect()
-    except SSEError:
-        raise
-    except Exception as error:
-        raise SSEError(
-            f"cannot connect to jobflow's store: {type(error).__name__}",
-            mend="Check jobflow.yaml and that the database answers",
-        ) from None  # the original may name more than the host
-    return store
 
 
 def refuse_mock(launchpad: LaunchPad) -> None:
@@ -250,7 +241,7 @@ class Submitter:
         done = {key: doc for key, doc in there.items() if doc["state"] == "COMPLETED"}
         # some may have been completed since the store was asked
         finished.look_up(job.uuid for key in done for job in missing[key].jobs)
-        return [doc for key, doc in done.items() if not _is_found(missing[key], finished)]
+        return [doc for key, doc in done.items() if not is_found(missing[key], finished)]
 
     def _outdated_tails(self, name: str, missing: Mapping[str, Part]) -> list[dict[str, Any]]:
         """Tails of this campaign that wait for compounds of another state of its file."""
@@ -350,33 +341,6 @@ class PartPlan:
     def documents(self, first: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Workflow and fireworks, with ids from `first` on."""
         return documents_of(self.part, self.setting, first, self.needs, self.folder)
-
-
-def found_parts(parts: list[Part], finished: FinishedJobs) -> set[str]:
-    """Keys of parts whose documents are all in the store and none older than what it builds on.
-
-    Parameters
-    ----------
-    parts
-        All parts of a campaign, each after those that it needs.
-    finished
-        What the store says of their jobs.
-    """
-    makers = {job.uuid: part.key for part in parts for job in part.jobs}
-    found: set[str] = set()
-    for part in parts:
-        needs = {makers[one] for job in part.jobs for one in job.outside if one in makers}
-        if needs <= found and _is_found(part, finished):
-            found.add(part.key)
-    return found
-
-
-def _is_found(part: Part, finished: FinishedJobs) -> bool:
-    return all(uuid in finished for uuid in part.last) and all(
-        finished.is_current(job.uuid, (*job.parents, *job.outside))
-        for job in part.jobs
-        if job.uuid in finished
-    )
 
 
 def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:

@@ -64,7 +64,7 @@ class Limits:
 
         Where `min_seconds` is not given it is 300 s, but a third of jobs under 15 minutes.
         """
-        known = [left for left in (seconds_left(), time_limit) if left is not None]
+        known = [left for left in (_seconds_left(), time_limit) if left is not None]
         if not known:
             return cls(None, min_seconds or 0.0, idle)
         left = max(0.0, min(known))
@@ -236,6 +236,15 @@ class Worker:
         end = time.monotonic() + seconds
         while not self.stop.requested and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, NAP))
+
+
+def _seconds_left() -> float | None:
+    """Seconds until the job ends, asked three times: a busy Slurm is not one without a limit."""
+    for _ in range(2 if os.environ.get("SLURM_JOB_ID") else 0):
+        if (left := seconds_left()) is not None:
+            return left
+        time.sleep(5.0)
+    return seconds_left()
 
 
 def this_process() -> dict[str, Any]:

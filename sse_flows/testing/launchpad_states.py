@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from fireworks import LaunchPad
     from jobflow import JobStore
 
+    from sse_flows.launchers.scene import Finding
+
+CHAIN = {
+    "relax": [],
+    "phonons-1": ["relax"],
+    "phonons-2": ["relax"],
+    "phonons": ["phonons-1", "phonons-2"],
+    "descriptors": ["phonons"],
+}
+"""Jobs of a small compound for :meth:`Bench.part`."""
+
 _SLURM = {
     "squeue": '[ -f "$FAKE_SLURM/down" ] && { cat "$FAKE_SLURM/down" >&2; exit 1; }\n'
     'echo "$@" >> "$FAKE_SLURM/calls"; cat "$FAKE_SLURM/queue"\n',
@@ -35,6 +46,11 @@ class NoTask(FiretaskBase):
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Do nothing."""
         return FWAction()
+
+
+def kinds(findings: Iterable[Finding], done: bool = True) -> list[str]:
+    """Kinds of what was put right, or of what was left alone."""
+    return [one.kind for one in findings if bool(one.did) == done]
 
 
 def memory_launchpad() -> LaunchPad:

@@ -160,6 +160,23 @@ def test_a_file_of_an_element_that_is_not_used_changes_nothing(pool):
     assert jobs(campaign(pool, "espresso", ["li2o.cif"])) == plain
 
 
+@pytest.mark.parametrize(("kpoints", "elements"), [([5, 5, 5], 0.3), (0.2, 0.2)])
+def test_a_mesh_for_compounds_is_not_used_for_elements(pool, kpoints, elements):
+    """Metallic lithium on 3x3x3 points has two energies 5 mRy apart, and never relaxes."""
+    code = {"name": "espresso", "kpoints": kpoints}
+    one = campaign(pool, code, ["li2o.cif"], formation_energies=True)
+    found = {
+        (job.metadata["stage"], job.metadata["compound"]): job.maker.settings.kpoints
+        for job, _ in one.flow().iterflow()
+        if job.name == "relax"
+    }
+    assert found == {
+        ("relax", "li2o"): kpoints,
+        ("references", "Li"): elements,
+        ("references", "O"): elements,
+    }
+
+
 def names(one: Campaign) -> set[str]:
     return {job.name for job, _ in one.flow().iterflow()}
 

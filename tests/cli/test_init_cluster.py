@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +71,27 @@ def test_without_a_terminal_or_variable_a_user_is_refused(tmp_path, monkeypatch,
     assert done.returncode == 1
     assert done.stderr.startswith("error: no password for me. Set SSE_MONGODB_PASSWORD, or run")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_typed_password_is_not_echoed(tmp_path, monkeypatch, empty_path):
+    """On a terminal of its own: what is typed is in the file, and not on the screen."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code = "from sse_flows.cli.main import main; main()"
+    child, terminal = pty.fork()
+    if child == 0:
+        arguments = ["init", "cluster", str(tmp_path / "site"), "--username", "me"]
+        os.chdir(Path(__file__).resolve().parents[2])
+        os.execv(sys.executable, [sys.executable, "-c", code, *arguments])
+    shown = b""
+    while not shown.endswith(b"(not shown): "):  # the blank comes when the echo is off
+        shown += os.read(terminal, 1000)
+    os.write(terminal, f"{SECRET}\n".encode())
+    with contextlib.suppress(OSError):  # the end of a terminal is an error on Linux
+        while more := os.read(terminal, 1000):
+            shown += more
+    assert os.waitpid(child, 0)[1] == 0
+    assert SECRET not in shown.decode()
+    assert f"password: {SECRET}" in (tmp_path / "site" / "my_launchpad.yaml").read_text()
 
 
 def test_a_folder_named_cluster_is_no_campaign_file(sse, tmp_path):

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from sse_flows.launchers.recover import Options, recover
+from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
+
 
 @dataclass(frozen=True)
 class SiteFolder:
@@ -57,3 +60,33 @@ def site(mongo, launchpad, job_store, tmp_path, monkeypatch) -> Any:
     monkeypatch.setattr(SETTINGS, "JOB_STORE", job_store)
     monkeypatch.chdir(work)
     return SiteFolder(folder, environment)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A LaunchPad and a store in memory, whose jobs a test moves by hand."""
+    return Bench(memory_launchpad(), memory_store())
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> FakeSlurm:
+    """Slurm's commands as scripts that say what a test wants."""
+    fake = FakeSlurm(tmp_path / "slurm")
+    for name, value in fake.environment.items():
+        monkeypatch.setenv(name, value)
+    return fake
+
+
+@pytest.fixture
+def mend(bench, slurm) -> Any:
+    """Recover, and see that a second time changes nothing more."""
+
+    def mend(*keys: str, **options) -> list:
+        keys = list(keys) or list(bench.ids)
+        found = recover(bench.pad, bench.store, keys, Options(**options), lambda seconds: None)
+        if not options.get("dry_run"):
+            again = recover(bench.pad, bench.store, keys, Options(**options), lambda seconds: None)
+            assert [one for one in again if one.did] == []
+        return found
+
+    return mend

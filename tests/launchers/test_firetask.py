@@ -210,3 +210,18 @@ def test_the_task_imports_nothing_heavy():
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_result_that_came_meanwhile_is_not_written_again(cluster, monkeypatch):
+    @contextlib.contextmanager
+    def meanwhile(name):
+        uuid = cluster.launchpad.fireworks.find_one()["spec"]["sse"]["uuid"]
+        document = {"uuid": uuid, "index": 1, "output": 3.0, "completed_at": "2000-01-01"}
+        cluster.store.update(document, key=["uuid", "index"])
+        yield
+
+    put(cluster, jobs.add(1, 2))
+    monkeypatch.setattr(firetask, "working_folder", meanwhile)
+    cluster.drain()
+    assert cluster.states() == {"COMPLETED": 1}
+    assert cluster.store.query_one()["completed_at"] == "2000-01-01"

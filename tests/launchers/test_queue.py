@@ -8,15 +8,6 @@ import pytest
 
 from sse_flows.launchers import queue
 from sse_flows.launchers.queue import ask_slurm, parse_squeue_line
-from sse_flows.testing.launchpad_states import FakeSlurm
-
-
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    fake = FakeSlurm(tmp_path / "slurm")
-    for name, value in fake.environment.items():
-        monkeypatch.setenv(name, value)
-    return fake
 
 
 def test_one_call_tells_of_all_jobs(slurm):

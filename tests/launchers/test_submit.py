@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from sse_flows.campaign.keys import with_content_keys
@@ -272,3 +276,55 @@ def test_the_submission_names_all_parts_and_no_password(cluster):
 def test_a_launchpad_in_memory_is_refused(cluster):
     with pytest.raises(SSEError, match="mongomock"):
         refuse_mock(cluster.launchpad)
+
+
+CLI = "from sse_flows.cli.main import main; main()"
+
+
+@pytest.mark.forcefield
+def test_the_command_submits_a_campaign_file_once(mongo, launchpad, tmp_path):
+    where = f"host: {mongo.host}\nport: {mongo.port}\nname: {mongo.name}\n"
+    (tmp_path / "my_launchpad.yaml").write_text(where)
+    server = f"database: {mongo.name}, host: {mongo.host}, port: {mongo.port}"
+    (tmp_path / "jobflow.yaml").write_text(
+        "JOB_STORE:\n"
+        f"  docs_store: {{type: MongoStore, collection_name: outputs, {server}}}\n"
+        "  additional_stores:\n"
+        f"    data: {{type: GridFSStore, collection_name: blobs, {server}}}\n"
+    )
+    (tmp_path / "campaign.yaml").write_text(
+        "name: small\nmobile_ion: Li\ntrain: {conductors: [lii, li2s], table: builtin}\n"
+        "code: {model: CHGNet}\n"
+    )
+    environment = {**os.environ, "JOBFLOW_CONFIG_FILE": str(tmp_path / "jobflow.yaml")}
+    environment.pop("FW_CONFIG_FILE", None)
+    command = [sys.executable, "-W", "ignore", "-c", CLI, "submit"]
+
+    def submit() -> list[str]:
+        done = subprocess.run(
+            [*command, "campaign.yaml"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    assert submit() == [
+        "references: 3 added",
+        "compounds: 2 added",
+        "models and screening: 1 added",
+        "next: qlaunch -r rapidfire",
+    ]
+    assert submit()[:3] == [
+        "references: 3 skipped",
+        "compounds: 2 skipped",
+        "models and screening: 1 skipped",
+    ]
+    assert launchpad.workflows.count_documents({}) == 6
+    submission = Submission.read(tmp_path / "runs" / "small")
+    assert set(submission.compounds) == {"lii", "li2s"}
+    assert (tmp_path / "runs" / "small" / "campaign.json").is_file()

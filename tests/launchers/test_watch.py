@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from sse_flows.campaign.flow import Plan
 from sse_flows.campaign.status import Problem
 from sse_flows.cli.cluster_tables import cluster_table, findings_text, status_json, sum_lines
@@ -13,7 +11,7 @@ from sse_flows.launchers import watch as module
 from sse_flows.launchers.scene import Finding
 from sse_flows.launchers.submission import Submission
 from sse_flows.launchers.watch import watch
-from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
+from sse_flows.testing.launchpad_states import Bench, memory_launchpad, memory_store
 
 CHAIN = {
     "order": [],
@@ -58,14 +56,6 @@ class Campaign:
     def finish(self, compound: str, *jobs: str) -> None:
         for job in jobs:
             self.bench.finish(self.jobs[compound][job])
-
-
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    fake = FakeSlurm(tmp_path / "slurm")
-    for name, value in fake.environment.items():
-        monkeypatch.setenv(name, value)
-    return fake
 
 
 def row(status, compound: str) -> list[str]:

@@ -12,6 +12,9 @@ from sse_flows.codes.espresso.job import Launch
 from sse_flows.codes.espresso.makers import BornMaker, PhononMaker, RelaxMaker, ScfMaker
 from sse_flows.codes.espresso.pseudopotentials import Family, choose, read_family
 
+ELEMENT_SPACING = 0.3
+"""Spacing of k points, 1/Å (2π included), for elements where the campaign gives a mesh."""
+
 
 @dataclass(frozen=True)
 class Espresso:
@@ -87,8 +90,15 @@ class Espresso:
         return code
 
     def relax_maker(self, force_max: float = 0.001, steps: int = 500) -> RelaxMaker:
-        """Maker of a relaxation to `force_max` (eV/Å) that keeps the space group."""
-        return RelaxMaker(self._settings, launch=self._launch, force_max=force_max, steps=steps)
+        """Maker of a relaxation to `force_max` (eV/Å) that keeps the space group.
+
+        A mesh of k points is meant for compounds. Elements have smaller cells and many are metals,
+        which need more: where there is one element alone, its mesh has `ELEMENT_SPACING`.
+        """
+        settings = self._settings
+        if len(self.elements) == 1 and not isinstance(settings.kpoints, (int, float)):
+            settings = replace(settings, kpoints=ELEMENT_SPACING)
+        return RelaxMaker(settings, launch=self._launch, force_max=force_max, steps=steps)
 
     def phonon_maker(self, displacement: float = 0.01) -> PhononMaker:
         """atomate2's phonon maker for an already relaxed cell; displacements in Å."""

@@ -10,18 +10,11 @@ from typing import Any
 from atomate2.vasp.flows.phonons import PhononMaker
 from atomate2.vasp.sets.base import VaspInputGenerator
 
-from sse_flows.codes.vasp.inputs import (
-    Inputs,
-    KPointRule,
-    functional_of,
-    incar_of,
-    make_inputs,
-    presets,
-    split_parallel,
-)
+from sse_flows.codes.vasp.inputs import Inputs, KPointRule, incar_of, make_inputs
 from sse_flows.codes.vasp.launch import Launch
 from sse_flows.codes.vasp.makers import BornMaker, ForcesMaker, RelaxMaker
 from sse_flows.codes.vasp.potcars import Potcar, choose
+from sse_flows.codes.vasp.presets import functional_of, presets, split_parallel
 
 SYMPREC = 1e-3
 """Å; of displacements, whatever atomate2 is set to on this machine."""

@@ -14,7 +14,7 @@ from typing import Any
 from monty.json import MSONable
 
 from sse_flows.codes.vasp import leash
-from sse_flows.codes.vasp.inputs import PARALLEL
+from sse_flows.codes.vasp.presets import PARALLEL
 from sse_flows.errors import SSEError
 
 STANDARD, GAMMA = "vasp_std", "vasp_gam"

@@ -25,14 +25,10 @@ from pymatgen.io.vasp import Incar, Poscar
 
 from sse_flows.codes.vasp.documents import VaspDocument, corrections_of, read_document
 from sse_flows.codes.vasp.faults import failure, last_words
-from sse_flows.codes.vasp.inputs import (
-    _LINEAR_RESPONSE_REFUSES,
-    PARALLEL,
-    Inputs,
-    check_structure,
-)
+from sse_flows.codes.vasp.inputs import LINEAR_RESPONSE_REFUSES, Inputs, check_structure
 from sse_flows.codes.vasp.launch import Launch
 from sse_flows.codes.vasp.potcars import check_same
+from sse_flows.codes.vasp.presets import PARALLEL
 from sse_flows.codes.vasp.walltime import (
     CHECK_INTERVAL,
     STOPCAR,
@@ -134,7 +130,7 @@ class Calculation:
         """Write the input; work is shared as this machine wants it."""
         allowed = set(PARALLEL)
         if self.incar.get("LEPSILON"):
-            allowed -= set(_LINEAR_RESPONSE_REFUSES)
+            allowed -= LINEAR_RESPONSE_REFUSES
         keys = self.launch.keys(allowed)
         if seconds_left() is not None:  # a start for the next batch job, should this one end
             keys["LWAVE"] = True

@@ -69,8 +69,9 @@ def test_stress_is_the_difference_of_the_energy(silicon):
 
 def test_a_relaxation_keeps_the_symmetry_and_ends_without_forces_and_stress(silicon):
     cubic = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.6), ["Si"], [[0, 0, 0]])
-    start = cubic.get_primitive_structure()
+    start = cubic.get_primitive_structure().copy(site_properties={"magmom": [0.0, 0.0]})
     document = run(RelaxMaker(settings(kpoints=3), stress_max=0.1), start, "relax")
+    assert document.structure.site_properties == start.site_properties
     assert document.structure.get_space_group_info()[0] == "Fd-3m"
     assert np.abs(document.output.stress).max() < 0.1
     edge = (4 * document.structure.volume) ** (1 / 3)

@@ -146,6 +146,33 @@ class TestTakingUp:
         assert take_up(tmp_path, draft(), LITHIA).round == 1
 
 
+class TestDensity:
+    """What is left of a self-consistent field that was killed."""
+
+    def left(self, folder: Path, path: Path) -> None:
+        path.rename(folder / "pw.in")
+        (folder / "pw.out").write_text("     iteration #  3\n")
+        xml_path(folder).parent.mkdir(parents=True)
+        xml_path(folder).write_text("")
+        (xml_path(folder).parent / "charge-density.dat").write_text("")
+
+    def test_a_density_in_the_folder_is_the_start(self, tmp_path, draft):
+        self.left(tmp_path, draft())
+        assert prepare_restart(tmp_path, draft())
+        assert read_input(tmp_path / "pw.in")[0]["electrons"]["startingpot"] == "file"
+        assert (tmp_path / "pw.out.failed.1").is_file()
+
+    def test_not_for_other_settings(self, tmp_path, draft):
+        self.left(tmp_path, draft(system={"ecutwfc": 80}))
+        assert not prepare_restart(tmp_path, draft())
+        assert "startingpot" not in read_input(tmp_path / "pw.in")[0]["electrons"]
+
+    def test_not_after_a_failure(self, tmp_path, draft):
+        self.left(tmp_path, draft())
+        (tmp_path / "pw.out").write_text("     convergence NOT achieved\n")
+        assert not prepare_restart(tmp_path, draft())
+
+
 SYSTEM = {"ecutwfc": 24, "occupations": "fixed", "smearing": None, "degauss": None}
 
 

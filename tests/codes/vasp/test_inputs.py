@@ -14,14 +14,12 @@ from pymatgen.core import Lattice, Structure
 
 from sse_flows.campaign.keys import content_key
 from sse_flows.codes.vasp.code import Vasp
-from sse_flows.codes.vasp.inputs import (
+from sse_flows.codes.vasp.inputs import Inputs, check_structure, mesh
+from sse_flows.codes.vasp.presets import (
     OWNED,
     PARALLEL,
-    Inputs,
-    check_structure,
     functional_of,
     known_keys,
-    mesh,
     presets,
     wrong_keys,
 )
@@ -160,6 +158,7 @@ def test_wrong_keys_are_named_with_what_would_be_right():
     (fault,) = wrong_keys({"ENCUTT": 500})
     assert "ENCUTT is no key of VASP (did you mean ENCUT?)" in fault
     assert wrong_keys({"NSW": 3}) == ["NSW is set by relax.steps"]
+    assert wrong_keys({"MAGMOM": [1, 2]}) == ["MAGMOM is written by element, such as {Fe: 5}"]
     assert set(OWNED) <= known_keys()
 
 
