@@ -200,9 +200,7 @@ class Worker:
 
         with launch_folder():
             try:
-                ran = launch_rocket(
-                    self.launchpad, fworker or self.fworker, fw_id, strm_lvl="INFO"
-                )
+                ran = launch_rocket(self.launchpad, fworker or self.fworker, fw_id, strm_lvl="INFO")
             except PyMongoError:  # it stays RUNNING, for recover; is the database still there?
                 self._patiently(self._is_ready)
                 return 0
