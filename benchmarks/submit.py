@@ -1,13 +1,14 @@
 """How long it takes to submit a campaign, and what many workers make of it, beside plain FireWorks.
 
-    python benchmarks/submit.py add [--compounds 1000] [--peer 1000]
+    python benchmarks/submit.py add [--compounds 1000] [--peer 1000] [--supercells 24]
     python benchmarks/submit.py drain [--jobs 200] [--workers 4]
 
 `add` puts trivial compounds of the shape of a campaign on a LaunchPad: as `sse submit` does, and,
 for comparison in the same run, as one jobflow workflow a compound, by ``flow_to_workflow`` and
 ``LaunchPad.add_wf``. `--peer` is the number of compounds for the comparison; if it is smaller, its
-time is scaled, which flatters it. `drain` lets worker processes run trivial jobs, counts those
-lost or run twice, and does the same with bare ``rapidfire`` and jobflow's own task.
+time is scaled, which flatters it; `--supercells` adds so many jobs to each. `drain` lets worker
+processes run trivial jobs, counts those lost or run twice, and does the same with bare
+``rapidfire`` and jobflow's own task.
 
 The server is the one that SSE_TEST_MONGODB_URI names, else a mongod on PATH, else the stand-in of
 the tests, which is slower than MongoDB. CPU seconds are of this process: the server's are its own.
@@ -49,13 +50,14 @@ def main() -> None:
     parser.add_argument("what", choices=["add", "drain"])
     parser.add_argument("--compounds", type=int, default=1000)
     parser.add_argument("--peer", type=int, default=1000)
+    parser.add_argument("--supercells", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--workers", type=int, default=4)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, MongoServer(Path(folder) / "mongo") as server:
         place = Place(server.host, server.port, Path(folder))
         if given.what == "add":
-            found = add(place, given.compounds, given.peer)
+            found = add(place, given.compounds, given.peer, given.supercells)
         else:
             found = drain(place, given.jobs, given.workers)
     print(json.dumps(found, indent=1))
@@ -103,12 +105,12 @@ def timed(times: dict[str, float], name: str) -> Iterator[None]:
     times[f"{name}, CPU s"] = round(time.process_time() - cpu, 2)
 
 
-def add(place: Place, compounds: int, peer: int) -> dict[str, Any]:
+def add(place: Place, compounds: int, peer: int, supercells: int) -> dict[str, Any]:
     """Submit compounds, submit them again, and add some as plain workflows."""
     numbers = {f"x{number}": float(number) for number in range(compounds)}
     times: dict[str, Any] = {"compounds": compounds, "compounds of the peer": peer}
     with timed(times, "keys"):
-        flow = keyed(campaign_flow(numbers))
+        flow = keyed(larger(campaign_flow(numbers), supercells))
     launchpad = place.fresh()
     for name in ("submit", "submit again"):
         with timed(times, name):
@@ -118,7 +120,7 @@ def add(place: Place, compounds: int, peer: int) -> dict[str, Any]:
     _status(place, numbers, launchpad, times)
     times["fireworks"] = launchpad.fireworks.count_documents({})
     some = dict(list(numbers.items())[:peer])
-    plain = campaign_flow(some).jobs[1 : 1 + peer]
+    plain = larger(campaign_flow(some), supercells).jobs[1 : 1 + peer]
     launchpad = place.fresh()
     with timed(times, "peer"):
         for one in plain:
@@ -127,6 +129,16 @@ def add(place: Place, compounds: int, peer: int) -> dict[str, Any]:
         scaled = times[f"peer, {kind} s"] * compounds / peer
         times[f"ratio of {kind} times"] = round(scaled / times[f"submit, {kind} s"], 1)
     return times
+
+
+def larger(flow: Flow, supercells: int) -> Flow:
+    """The same with more jobs in each compound, as if its supercells were known beforehand."""
+    for number, chain in enumerate(part for part in flow.jobs if isinstance(part, Flow)):
+        more = [jobs.add(number, 0.01 * one) for one in range(supercells)]
+        for job in more:
+            job.update_metadata({"stage": "phonons", "compound": chain.name}, dynamic=True)
+        chain.add_jobs(more)
+    return flow
 
 
 def _status(place: Place, numbers: dict, launchpad: LaunchPad, times: dict[str, Any]) -> None:

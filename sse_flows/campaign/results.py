@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sse_flows.campaign.flow import Campaign, Plan
     from sse_flows.campaign.status import Status
     from sse_flows.models.explanation import CompoundExplanation
-    from sse_flows.report.document import ReportData
+    from sse_flows.report.document import CompoundReport, ReportData
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -199,7 +199,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
     return ReportData(
         name=manifest.name,
         mobile_ion=", ".join(manifest.mobile_ions),
-        code=make_code(manifest).method,
+        code=_methods(compounds) or make_code(manifest).method,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings_of(manifest),
         versions=installed_versions(),
@@ -214,6 +214,12 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
         explanations=_explanations(models, list(described.values())),
         reference_rows=_reference_rows(manifest.train.table, campaign, described),
     )
+
+
+def _methods(compounds: list[CompoundReport]) -> str:
+    """What gave the forces, as the documents say; empty where there are none yet."""
+    found = dict.fromkeys(one.dynamics.method for one in compounds if one.dynamics is not None)
+    return "; ".join(found)
 
 
 def _explanations(

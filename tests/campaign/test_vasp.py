@@ -144,7 +144,7 @@ def test_the_check_says_what_is_missing(monkeypatch):
 def test_lithia_from_file_to_ranking(pool, no_configuration):
     """With forces of a stand-in: no number is VASP's, but the way is all there."""
     (pool / "campaign.yaml").write_text(CAMPAIGN)
-    outcome = run_campaign(pool / "campaign.yaml", processes=1, report=False)
+    outcome = run_campaign(pool / "campaign.yaml", processes=1)
     assert set(outcome.status.stages["li2o"].values()) == {"done"}, outcome.status.problems
     assert not outcome.status.problems
     run = pool / "runs" / "lithia"
@@ -154,7 +154,9 @@ def test_lithia_from_file_to_ranking(pool, no_configuration):
     (described,) = results.descriptors()
     assert all(described.values[name] is not None for name in PHONON_DESCRIPTORS)
     assert described.values["band_gap"] > 1.0
-    assert described.method == "VASP (PBE, kim2024, changed)"
+    assert described.method == "TEST DOUBLE, NOT VASP (PBE, kim2024, changed)"
+    assert outcome.report is not None
+    assert described.method in outcome.report.read_text()
     assert described.provenance["band_gap"] == described.method
     heat = described.values["formation_energy"]  # against bcc lithium and the oxygen molecule
     assert heat is not None
@@ -173,7 +175,7 @@ def test_a_fault_of_vasp_is_told_of_its_compound_and_the_next_run_mends_it(
 ):
     monkeypatch.setenv("VASP_DOUBLE_FAULT", "brmix*99@relax")
     (pool / "campaign.yaml").write_text(CAMPAIGN + "formation_energies: false\n")
-    outcome = run_campaign(pool / "campaign.yaml", processes=1, report=False)
+    outcome = run_campaign(pool / "campaign.yaml", processes=1)
     assert outcome.status.stages["li2o"]["relax"] == "failed"
     (problem,) = [one for one in outcome.status.problems if one.compound == "li2o"]
     assert "VASP's solver failed (brmix)" in problem.reason

@@ -65,7 +65,8 @@ class Vasp:
         """What gave the forces, for documents."""
         changed = self._content or self.kpoints or self.supercell_kpoints
         note = f"{self.preset}, changed" if changed else self.preset
-        return f"VASP ({functional_of(self._incar('static'))}, {note})"
+        text = f"VASP ({functional_of(self._incar('static'))}, {note})"
+        return f"TEST DOUBLE, NOT {text}" if self._is_made_up else text
 
     @property
     def gives_band_gap(self) -> bool:
@@ -128,6 +129,10 @@ class Vasp:
         """Maker of Born charges and dielectric tensor."""
         response = {"NSW": 0, "LEPSILON": True}
         return BornMaker(input_set_generator=self._inputs("born", response), launch=self._launch)
+
+    @property
+    def _is_made_up(self) -> bool:
+        return bool(self.elements) and any(one.made_up for one in self._potcars.values())
 
     @property
     def _preset(self) -> dict[str, Any]:

@@ -20,6 +20,9 @@ from sse_flows.errors import SSEError
 FOLDER_SETTING = "PMG_VASP_PSP_DIR"
 """pymatgen's setting with the folder of POTCARs: an environment variable or in ~/.pmgrc.yaml."""
 
+MADE_UP = "NOT VASP"
+"""In the titles of the POTCARs that the stand-in of the tests insists on."""
+
 _SET_UP = (
     f"Set {FOLDER_SETTING} in the environment or in ~/.pmgrc.yaml, to a folder made by "
     "`pmg config -p <folder of VASP's POTCARs> <new folder>`"
@@ -46,6 +49,11 @@ class Potcar(MSONable):
     titel: str
     sha256: str
     enmax: float
+
+    @property
+    def made_up(self) -> bool:
+        """Whether it belongs to the stand-in of the tests, whose results are none of VASP's."""
+        return MADE_UP in self.titel
 
 
 def functionals() -> list[str]:
