@@ -103,7 +103,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 def page(path: Path) -> str:
     """A report without what must differ: when and where it was made."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", path.read_text())
-    return re.sub(r"(<dt>(?:Results folder|Store)</dt>\s*<dd>)[^<]*", r"\1PLACE", text, flags=re.I)
+    return re.sub(r"(<dt>(?:store|results\.folder)</dt><dd>)[^<]*", r"\1PLACE", text)
 
 
 def kill_a_job_at_work(cluster: Any, launchpad: Any) -> str:
