@@ -36,7 +36,7 @@ class Profile(TypedDict):
         Remaining walltime below which no further firework is begun, s; None for the default.
     also
         Other categories whose fireworks these jobs run: unless named ``postprocess``, which needs
-        no more than any other.
+        no more than any other, and those with the same settings.
     """
 
     queueadapter: dict[str, Any]
@@ -60,31 +60,41 @@ def load_profiles(folder: str | Path | None = None) -> dict[str, Profile]:
     SSEError
         With file and key: an unknown category or key, or a value that cannot be.
     """
-    path = find_files().profiles if folder is None else Path(folder) / "profiles.yaml"
-    profiles: dict[str, Profile] = {name: _profile(name, {}) for name in CATEGORIES}
-    if path is None or not path.is_file():
-        return profiles
-    for category, values in read_yaml(path).items():
+    found = find_files().profiles if folder is None else Path(folder) / "profiles.yaml"
+    path = found or Path("profiles.yaml")
+    profiles: dict[str, Profile] = {name: _profile({}) for name in CATEGORIES}
+    given = read_yaml(path) if found and path.is_file() else {}
+    for category, values in given.items():
         if category not in CATEGORIES:
             raise _unknown(path, "category", category, CATEGORIES)
         profiles[category] = _checked(path, category, values)
+    named = {category for category, values in given.items() if values and "also" in values}
+    alike = {category: _also(category, profiles) for category in CATEGORIES}
+    for category in set(CATEGORIES) - named:
+        profiles[category]["also"] = alike[category]
     return profiles
 
 
-def _profile(category: str, values: dict[str, Any]) -> Profile:
-    also = [] if category == "postprocess" else ["postprocess"]
+def _also(category: str, profiles: dict[str, Profile]) -> list[str]:
+    """The least demanding category, and those that ask for the very same."""
+    own = {**profiles[category], "also": []}
+    others = [one for one in CATEGORIES if one != category]
+    return [one for one in others if one == "postprocess" or {**profiles[one], "also": []} == own]
+
+
+def _profile(values: dict[str, Any]) -> Profile:
     return Profile(
         queueadapter={k: v for k, v in values.items() if k not in WORKER_KEYS},
         processes=values.get("processes", 1),
         threads=values.get("threads", 1),
         min_seconds=values.get("min_seconds"),
-        also=also if values.get("also") is None else list(values["also"]),
+        also=list(values.get("also") or []),
     )
 
 
 def _checked(path: Path, category: str, values: Any) -> Profile:
     if values is None:
-        return _profile(category, {})
+        return _profile({})
     if not isinstance(values, dict):
         raise SSEError(f"{path}: {category} holds no keys")
     known = [*_script_keys(), *WORKER_KEYS]
@@ -94,7 +104,7 @@ def _checked(path: Path, category: str, values: Any) -> Profile:
         problem = _problem(key, value)
         if problem:
             raise SSEError(f"{path}: {category}.{key} is {value!r}", mend=problem)
-    return _profile(category, values)
+    return _profile(values)
 
 
 def _problem(key: str, value: Any) -> str | None:
@@ -108,7 +118,7 @@ def _problem(key: str, value: Any) -> str | None:
     if key == "min_seconds":
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
         return None if good else "Write seconds, for example 300"
-    if key == "also" and value is not None:
+    if key == "also":
         good = isinstance(value, list) and all(one in CATEGORIES for one in value)
         return None if good else f"Write a list of {', '.join(CATEGORIES)}; [] for no other"
     if isinstance(value, (dict, list)):

@@ -21,6 +21,12 @@ def write(folder: Path, text: str) -> Path:
 def test_the_example_names_every_category_and_fits_the_adapter():
     profiles = load_profiles(ROOT / "launchers")
     assert tuple(profiles) == CATEGORIES
+    assert {name: profile["also"] for name, profile in profiles.items()} == {
+        "relax": ["supercell", "postprocess"],
+        "supercell": ["relax", "postprocess"],
+        "postprocess": [],
+        "models": ["postprocess"],
+    }
     for profile in profiles.values():
         adapter = SlurmAdapter(rocket_launch="sse worker singleshot", **profile["queueadapter"])
         assert f"--time={profile['queueadapter']['walltime']}" in adapter.get_script_str("/tmp")
@@ -36,9 +42,8 @@ def test_without_a_file_the_adapter_alone_decides(tmp_path):
         "processes": 1,
         "threads": 1,
         "min_seconds": None,
-        "also": ["postprocess"],
+        "also": ["supercell", "postprocess", "models"],
     }
-    assert profiles["postprocess"]["also"] == []
 
 
 def test_keys_of_the_worker_do_not_go_into_the_script(tmp_path):
