@@ -6,7 +6,7 @@ To add a code: a model with its ``name`` and ``make``, put into `CODES`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -43,6 +43,13 @@ class ForceFieldSection(_CodeSection):
         return ForceField(self.model, self.calculator)
 
 
+def _one_of(known: Collection[str], value: str) -> str:
+    """The value, if it is a known one."""
+    if value not in known:
+        raise ValueError(f"{value!r} is not one of {', '.join(known)}")
+    return value
+
+
 KPoints = Annotated[list[int], Field(min_length=3, max_length=3)] | Annotated[float, Field(gt=0)]
 
 
@@ -68,9 +75,7 @@ class EspressoSection(_CodeSection):
     def _is_known(cls, value: str) -> str:
         from sse_flows.codes.espresso.inputs import presets
 
-        if value not in presets():
-            raise ValueError(f"{value!r} is not one of {', '.join(presets())}")
-        return value
+        return _one_of(presets(), value)
 
     @field_validator("input")
     @classmethod
@@ -133,18 +138,14 @@ class VaspSection(_CodeSection):
     def _is_known(cls, value: str) -> str:
         from sse_flows.codes.vasp.presets import presets
 
-        if value not in presets():
-            raise ValueError(f"{value!r} is not one of {', '.join(presets())}")
-        return value
+        return _one_of(presets(), value)
 
     @field_validator("potcar_functional")
     @classmethod
     def _is_known_set(cls, value: str) -> str:
         from sse_flows.codes.vasp.potcars import functionals
 
-        if value not in functionals():
-            raise ValueError(f"{value!r} is not one of {', '.join(functionals())}")
-        return value
+        return _one_of(functionals(), value)
 
     @field_validator("potcars")
     @classmethod

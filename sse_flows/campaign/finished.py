@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobflow import JobStore
+    from jobflow import Job, JobStore, Response
 
 _CHUNK = 400
+_NOTHING = "returned_nothing"
+_HAS_RESULT = [{"output": {"$ne": None}}, {f"metadata.{_NOTHING}": True}]
 
 
 class FinishedJobs:
@@ -31,12 +33,13 @@ class FinishedJobs:
         """Ask the store, once for many, when these jobs were finished.
 
         A job that replaced itself has stored an output of None; it counts as finished only once
-        the last job of its replacement has stored a real one.
+        the last job of its replacement has stored its result. That may be None as well, which
+        :func:`note_nothing` tells from the other.
         """
         wanted = sorted(set(uuids))
         for start in range(0, len(wanted), self.ids_a_query):
             some_ids = wanted[start : start + self.ids_a_query]
-            some = {"uuid": {"$in": some_ids}, "output": {"$ne": None}}
+            some = {"uuid": {"$in": some_ids}, "$or": _HAS_RESULT}
             for doc in self.store.query(some, properties=["uuid", "completed_at"]):
                 known = self._when.get(doc["uuid"], "")
                 self._when[doc["uuid"]] = max(known, str(doc["completed_at"]))
@@ -67,3 +70,25 @@ class FinishedJobs:
         """
         when = self._when.get(uuid)
         return when is not None and all(self._when.get(one, "") <= when for one in inputs)
+
+
+def note_nothing(store: JobStore, job: Job, response: Response) -> None:
+    """Mark the document of a job whose result is None, and that asked for no further jobs.
+
+    Nothing else tells it from that of a job that replaced itself, and it would run again and again.
+
+    Parameters
+    ----------
+    store
+        Where the job has stored its output.
+    job, response
+        The job that has run, and what it gave.
+    """
+    more = (response.replace, response.detour, response.addition)
+    if response.output is not None or any(one is not None for one in more):
+        return
+    doc = store.query_one({"uuid": job.uuid, "index": job.index})
+    if doc is not None and doc["output"] is None:
+        doc.pop("_id", None)
+        doc["metadata"] = {**(doc.get("metadata") or {}), _NOTHING: True}
+        store.update(doc, key=["uuid", "index"])

@@ -9,16 +9,15 @@ whose documents are stored is skipped, wherever it lies.
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.campaign.keys import content_key
 from sse_flows.errors import SSEError, one_line
+from sse_flows.processes import map_surviving
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -79,26 +78,28 @@ def import_entries(
         One an entry, in the order they ended.
     """
     from sse_flows.campaign.run import available_cores
+    from sse_flows.campaign.worker import worker_pool
 
     unique, outcomes = _unique(sources)
     total = len(unique) + len(outcomes)
     tell = watch or (lambda done, total, one: None)
-
-    def note(one: Imported) -> None:
+    work = partial(import_entry, mobile_ion=mobile_ion)
+    workers = min(processes or available_cores(), len(unique))
+    if not unique:
+        return outcomes
+    for _, one in map_surviving(partial(worker_pool, store), work, unique, workers, _crashed):
         outcomes.append(one)
         tell(len(outcomes), total, one)
-
-    lost = _run(unique, store, mobile_ion, processes or available_cores(), note)
-    for source in lost:  # alone, to tell which of them ends its process
-        if _run([source], store, mobile_ion, 1, note):
-            note(Imported(source.compound_id, "failed", *_CRASHED))
     return outcomes
 
 
-_CRASHED = (
-    "a worker process died, perhaps for want of memory",
-    "Import it on a machine with more memory, or with --processes 1",
-)
+def _crashed(source: Source) -> Imported:
+    return Imported(
+        source.compound_id,
+        "failed",
+        "a worker process died, perhaps for want of memory",
+        "Import it on a machine with more memory, or with --processes 1",
+    )
 
 
 def _unique(sources: Iterable[Source]) -> tuple[list[Source], list[Imported]]:
@@ -112,35 +113,6 @@ def _unique(sources: Iterable[Source]) -> tuple[list[Source], list[Imported]]:
             refused.append(Imported(source.compound_id, "failed", reason, mend))
         taken.setdefault(source.compound_id, source)
     return list(taken.values()), refused
-
-
-def _run(
-    sources: list[Source],
-    store: JobStore,
-    mobile_ion: str,
-    processes: int,
-    note: Callable[[Imported], None],
-) -> list[Source]:
-    """Import with a pool of workers; returns those that were running when a worker died."""
-    from sse_flows.campaign.worker import worker_pool
-
-    waiting, lost = deque(sources), []
-    while waiting:
-        with worker_pool(store, min(processes, len(sources))) as pool:
-            running: dict[Future, Source] = {}
-            broken = False
-            while running or (waiting and not broken):
-                while waiting and not broken and len(running) < 2 * processes:
-                    source = waiting.popleft()
-                    running[pool.submit(import_entry, source, mobile_ion)] = source
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    source = running.pop(future)
-                    try:
-                        note(future.result())
-                    except BrokenProcessPool:
-                        lost.append(source)
-                        broken = True
-    return lost
 
 
 def import_entry(source: Source, mobile_ion: str, store: JobStore | None = None) -> Imported:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sse_flows.campaign.finished import note_nothing
 from sse_flows.errors import SSEError, one_line, without_secrets
 from sse_flows.processes import THREAD_VARIABLES, end_with, fresh_processes
 
@@ -91,6 +92,7 @@ def run_job(text: str, folder: str) -> Outcome:
     try:
         with contextlib.chdir(folder), _quiet():
             response = job.run(_store)
+            note_nothing(_store, job, response)
         flows = {name: getattr(response, name) for name in ("replace", "detour", "addition")}
         more = {k: json.dumps(v, cls=MontyEncoder) for k, v in flows.items() if v is not None}
         return Outcome(job.uuid, job.index, time.monotonic() - start, more)

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sse_flows.descriptors.crystal.arrays import CrystalArrays, atomic_numbers, read_crystal
+from sse_flows.descriptors.crystal.cells import lattice_vectors
 from sse_flows.errors import SSEError, one_line
 
 _LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -83,11 +82,4 @@ def _read_lines(path: Path, crystals: dict[str, Any], failures: dict[str, SSEErr
 def _of_line(one: dict[str, Any]) -> CrystalArrays:
     if "lattice" in one:
         return read_crystal((one["lattice"], one["species"], one["frac"]))
-    return read_crystal((_lattice(one["cell"]), atomic_numbers(one["sp"]), one["xyz"]))
-
-
-def _lattice(cell: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Lattice vectors, rows, Å, of lengths and angles in degrees; a along x, b in the xy plane."""
-    from ase.geometry import cellpar_to_cell
-
-    return np.asarray(cellpar_to_cell(cell), dtype=np.float64)
+    return read_crystal((lattice_vectors(one["cell"]), atomic_numbers(one["sp"]), one["xyz"]))

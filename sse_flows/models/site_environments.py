@@ -15,25 +15,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sse_flows.descriptors.crystal import stiffness
 from sse_flows.descriptors.crystal.arrays import FloatArray, IntArray
 from sse_flows.descriptors.crystal.elements import property_column
 from sse_flows.descriptors.crystal.geometry import face_weights
 from sse_flows.descriptors.crystal.tessellation import Tessellation
 
-LAWS: tuple[str, ...] = (
-    "d^-3",
-    "d^-4",
-    "d^-6",
-    "bond valence",
-    "polar d^-4",
-    "polar valence",
-    "solid angle d^-3",
-)
-"""d^-n; exp((r_i + r_j - d)/0.37 Å); (1 + Δχ²) d^-4; (1 + Δχ²) exp((r_i + r_j - d)/0.30 Å);
+LAWS: tuple[str, ...] = (*stiffness.LAWS, "polar valence", "solid angle d^-3")
+"""Those of :mod:`sse_flows.descriptors.crystal.stiffness`; (1 + Δχ²) exp((r_i + r_j - d)/0.30 Å);
 d^-3 times area/d^2."""
 
 _VALENCE, _POLAR = LAWS.index("bond valence"), LAWS.index("polar d^-4")
 _ANGLE = LAWS.index("solid angle d^-3")
+
+_POLAR_SOFTNESS = 0.30
+"""Å; of the polar valence."""
 
 _SMALL_FACE = 0.1
 """Area over the largest at which half a spring is left."""
@@ -229,24 +225,25 @@ def _springs(tessellation: Tessellation, numbers: IntArray) -> _Springs:
     covalent = radius[own] + radius[other]
     polarity = electronegativity[other] - electronegativity[own]
     share = weights / (weights + _SMALL_FACE)
-    stiffness = share * _stiffness(distances, covalent, polarity)
-    stiffness[_ANGLE] *= tessellation.areas / distances**2
+    strength = share * _stiffness(distances, covalent, polarity)
+    strength[_ANGLE] *= tessellation.areas / distances**2
     starts = tessellation.offsets[:-1]
-    return _Springs(own, other, starts, weights, distances, covalent, polarity, stiffness)
+    return _Springs(own, other, starts, weights, distances, covalent, polarity, strength)
 
 
 def _stiffness(distance: FloatArray, covalent: FloatArray, polarity: FloatArray) -> FloatArray:
     """Stiffness of every face by each law, in units of the law's own, shape (laws, faces)."""
     polar = 1.0 + polarity**2
+    cubic, quartic, sextic = stiffness.power_laws(distance)
     return np.array(
         [
-            distance**-3.0,
-            distance**-4.0,
-            distance**-6.0,
-            np.exp((covalent - distance) / 0.37),
-            polar * distance**-4.0,
-            polar * np.exp((covalent - distance) / 0.30),
-            distance**-3.0,
+            cubic,
+            quartic,
+            sextic,
+            np.exp((covalent - distance) / stiffness.SOFTNESS),
+            polar * quartic,
+            polar * np.exp((covalent - distance) / _POLAR_SOFTNESS),
+            cubic,
         ]
     )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sse_flows.descriptors.crystal.arrays import CrystalArrays, atomic_numbers, read_crystal
+from sse_flows.descriptors.crystal.cells import lattice_vectors
 from sse_flows.errors import SSEError, one_line
 from sse_flows.structures.formulas import reduced_formula
 
@@ -121,30 +122,6 @@ def _crystal(record: Mapping[str, Any], name: str) -> CrystalArrays:
     lattice = lattice_vectors(record["cell"])
     positions = np.array(record["xyz"], float).reshape(-1, 3)
     return read_crystal(CrystalArrays(lattice, atomic_numbers(species), positions))
-
-
-def lattice_vectors(cell: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Rows of lattice vectors (Å), a along x and b in the x-y plane.
-
-    Parameters
-    ----------
-    cell
-        Lengths a, b, c (Å) and angles α, β, γ (degrees).
-
-    Raises
-    ------
-    SSEError
-        The six numbers are no cell.
-    """
-    a, b, c, *angles = (float(value) for value in cell)
-    alpha, beta, gamma = np.cos(np.radians(angles))
-    height = np.sqrt(1 - gamma**2) if abs(gamma) < 1 else 0.0
-    x = beta
-    y = (alpha - beta * gamma) / height if height else np.nan
-    rest = 1 - x**2 - y**2
-    if min(a, b, c) <= 0 or not rest > 0:
-        raise SSEError(f"{list(cell)} is no cell", mend="Give three lengths and three angles")
-    return np.array([[a, 0, 0], [b * gamma, b * height, 0], [c * x, c * y, c * np.sqrt(rest)]])
 
 
 def _number(record: Mapping[str, Any], *names: str) -> float | None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from sse_flows.errors import SSEError
-from sse_flows.processes import end_with, fresh_processes
+from sse_flows.processes import end_with, fresh_processes, map_surviving
 
 B = TypeVar("B")
 R = TypeVar("R")
 S = TypeVar("S")
 
-_WAITING = 2
-"""Batches handed out for each process, with the one it works on: the others are not read yet."""
 CRASHED = SSEError("a worker process died, perhaps for want of memory", mend="Use fewer processes")
 
 
@@ -50,51 +48,18 @@ def map_batches(
         for number, batch in enumerate(batches):
             yield number, batch, function(batch, shared)
         return
-    numbered = enumerate(batches)
-    suspects: list[tuple[int, B]] = []
-    while True:
-        lost = yield from _until_broken(function, numbered, shared, processes)
-        suspects += lost
-        if not lost:
-            break
-    for number, batch in suspects:  # alone, to tell which of them ends its process
-        again = yield from _until_broken(function, iter([(number, batch)]), shared, 1)
-        for place, culprit in again:
-            yield place, culprit, CRASHED
+
+    def pool(size: int) -> ProcessPoolExecutor:
+        return fresh_processes(size, _prepare, os.getpid(), shared)
+
+    work: Callable[[tuple[int, B]], R | SSEError] = partial(_call, function)
+    done = map_surviving(pool, work, enumerate(batches), processes, lambda numbered: CRASHED)
+    for (number, batch), result in done:
+        yield number, batch, result
 
 
-def _until_broken(
-    function: Callable[[B, S], R], numbered: Iterator[tuple[int, B]], shared: S, processes: int
-) -> Generator[tuple[int, B, R | SSEError], None, list[tuple[int, B]]]:
-    """Yield what is done; returns the batches that were under way when a process died."""
-    pool = fresh_processes(processes, _prepare, os.getpid(), shared)
-    running: dict[Future[R], tuple[int, B]] = {}
-    lost: list[tuple[int, B]] = []
-    try:
-        exhausted = False
-        while True:
-            while not exhausted and not lost and len(running) < _WAITING * processes:
-                item = next(numbered, None)
-                exhausted = item is None
-                if item is not None:
-                    try:
-                        running[pool.submit(_call, function, item[1])] = item
-                    except BrokenProcessPool:
-                        lost.append(item)
-            if not running:
-                return lost
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                number, batch = running.pop(future)
-                try:
-                    yield number, batch, future.result()
-                except BrokenProcessPool:
-                    lost.append((number, batch))
-    finally:
-        pool.shutdown(wait=not lost, cancel_futures=True)
-
-
-def _call(function: Callable[[B, S], R], batch: B) -> R:
-    return function(batch, _shared)
+def _call(function: Callable[[B, S], R], numbered: tuple[int, B]) -> R:
+    return function(numbered[1], _shared)
 
 
 def _prepare(parent: int, shared: Any) -> None:

@@ -55,6 +55,19 @@ def total(numbers: list[float | None], log: str | None = None) -> dict[str, floa
 
 
 @job
+def nothing(after: float | None = None, log: str | None = None) -> None:
+    """Give None as its result."""
+    _record(log)
+
+
+@job
+def hand_over(log: str | None = None) -> Response:
+    """Replace itself by a job whose result is None."""
+    _record(log)
+    return Response(replace=nothing(log=log))
+
+
+@job
 def fan_out(numbers: list[float], log: str | None = None, seconds: float = 0.0) -> Response:
     """Replace itself by one job a number, which adds 1, and a job that sums them up."""
     _record(log)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mongomock
 from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import JobStore
@@ -16,21 +15,9 @@ from sse_flows.campaign.keys import keyed
 from sse_flows.launchers.submit import SubmitOutcome, Submitter
 from sse_flows.store.jobstore import embedded_store
 from sse_flows.testing.campaign_flow import campaign_flow
+from sse_flows.testing.launchpad_states import memory_launchpad
 
 COMPOUNDS = {"a": 1.0, "b": 2.0, "c": 3.0}
-
-
-def mock_launchpad() -> LaunchPad:
-    """An empty LaunchPad in memory."""
-    launchpad = LaunchPad(strm_lvl="CRITICAL")  # connects to nothing before it is asked
-    launchpad.connection.close()
-    launchpad.connection = mongomock.MongoClient()
-    launchpad.db = launchpad.connection["launchpad"]
-    for name in ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows"):
-        setattr(launchpad, name, launchpad.db[name])
-    launchpad.gridfs_fallback = None
-    launchpad.reset("", require_password=False)
-    return launchpad
 
 
 def drain(launchpad: LaunchPad, folder: Path, **options: Any) -> None:
@@ -54,7 +41,7 @@ class MockCluster:
         self.log = str(folder / "executions.log")
         self.store = embedded_store(folder)
         self.store.connect()
-        self.launchpad = mock_launchpad()
+        self.launchpad = memory_launchpad()
 
     def submit(
         self,

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
 
 from sse_flows.campaign.environment import inspect_environment
 from sse_flows.campaign.flow import Campaign, Plan
 from sse_flows.campaign.local import run_campaign
-from sse_flows.campaign.manifest import Manifest, read_manifest
+from sse_flows.campaign.manifest import Manifest
 from sse_flows.campaign.results import CampaignResults
 from sse_flows.descriptors.document import PHONON_DESCRIPTORS
 from sse_flows.errors import SSEError
 from sse_flows.store.jobstore import embedded_store
 from sse_flows.structures import elements
+from sse_flows.testing.campaigns import campaign_of, keys_of, refusal_of, write_antifluorites
 
 HEADER = (
     '<UPF version="2.0.1"><PP_HEADER element="{0}" pseudo_type="PAW" functional="{1}" '
@@ -46,11 +47,7 @@ formation_energies: false
 @pytest.fixture
 def pool(tmp_path, monkeypatch) -> Path:
     """Folder with Li2O and Li2S, and pseudopotentials of Li and O that nothing can compute with."""
-    for name, anion, edge in (("li2o", "O", 4.56), ("li2s", "S", 5.7)):
-        crystal = Structure.from_spacegroup(
-            "Fm-3m", Lattice.cubic(edge), [anion, "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]]
-        )
-        crystal.to(str(tmp_path / f"{name}.cif"))
+    write_antifluorites(tmp_path)
     family = tmp_path / "pseudo"
     family.mkdir()
     for element in ("Li", "O"):
@@ -62,13 +59,8 @@ def pool(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def campaign(pool: Path, code: dict | str, files: list[str], **more) -> Campaign:
-    fields = {"name": "x", "screen": {"files": files}, "code": code, **more}
-    return Campaign(Manifest.model_validate({"formation_energies": False, **fields}), pool)
-
-
-def jobs(one: Campaign) -> dict[str, str]:
-    return one.plan().jobs["li2o"]
+def campaign(pool: Path, code: dict | str, files: Sequence[str] = ("li2o.cif",), **more):
+    return campaign_of(pool, code, files, **{"formation_energies": False, **more})
 
 
 def test_the_short_form_names_a_code_or_a_force_field():
@@ -102,11 +94,8 @@ def test_the_published_preset_sets_the_supercell_unless_the_file_does():
     ],
 )
 def test_wrong_fields_are_named_with_what_would_be_right(tmp_path, code, parts):
-    path = tmp_path / "campaign.yaml"
-    path.write_text(f"name: x\nscreen: {{files: [a]}}\ncode: {code}\n")
-    with pytest.raises(SSEError) as caught:
-        read_manifest(path)
-    assert all(part in caught.value.message for part in parts), caught.value.message
+    message = refusal_of(tmp_path, code)
+    assert all(part in message for part in parts), message
 
 
 def test_a_compound_without_pseudopotential_is_refused_and_the_rest_goes_on(pool):
@@ -119,16 +108,16 @@ def test_a_compound_without_pseudopotential_is_refused_and_the_rest_goes_on(pool
 def test_a_missing_folder_of_pseudopotentials_stops_the_campaign(pool, monkeypatch):
     monkeypatch.delenv("ESPRESSO_PSEUDO")
     with pytest.raises(SSEError, match="no pseudopotentials named"):
-        campaign(pool, "espresso", ["li2o.cif"]).flow()
+        campaign(pool, "espresso").flow()
 
 
 def test_how_and_where_it_runs_is_no_part_of_the_keys(pool, monkeypatch):
-    plain = jobs(campaign(pool, "espresso", ["li2o.cif"]))
+    plain = keys_of(campaign(pool, "espresso"))
     parallel = {"name": "espresso", "command": "mpirun -np 8 pw.x -nk 4"}
-    assert jobs(campaign(pool, parallel, ["li2o.cif"])) == plain
+    assert keys_of(campaign(pool, parallel)) == plain
     shutil.copytree(pool / "pseudo", pool / "elsewhere")
     monkeypatch.setenv("ESPRESSO_PSEUDO", str(pool / "elsewhere"))
-    assert jobs(campaign(pool, "espresso", ["li2o.cif"])) == plain
+    assert keys_of(campaign(pool, "espresso")) == plain
 
 
 @pytest.mark.parametrize(
@@ -142,29 +131,29 @@ def test_how_and_where_it_runs_is_no_part_of_the_keys(pool, monkeypatch):
     ids=str,
 )
 def test_what_changes_results_changes_the_keys(pool, change):
-    plain = jobs(campaign(pool, "espresso", ["li2o.cif"]))
-    other = jobs(campaign(pool, {"name": "espresso", **change}, ["li2o.cif"]))
+    plain = keys_of(campaign(pool, "espresso"))
+    other = keys_of(campaign(pool, {"name": "espresso", **change}))
     assert other["order"] == plain["order"]
     assert other["relax"] != plain["relax"]
 
 
 def test_another_file_of_the_same_name_is_another_calculation(pool):
-    plain = jobs(campaign(pool, "espresso", ["li2o.cif"]))
+    plain = keys_of(campaign(pool, "espresso"))
     (pool / "pseudo" / "O.PBESOL.UPF").write_text(HEADER.format("O", "PBESOL") + "\n")
-    assert jobs(campaign(pool, "espresso", ["li2o.cif"]))["relax"] != plain["relax"]
+    assert keys_of(campaign(pool, "espresso"))["relax"] != plain["relax"]
 
 
 def test_a_file_of_an_element_that_is_not_used_changes_nothing(pool):
-    plain = jobs(campaign(pool, "espresso", ["li2o.cif"]))
+    plain = keys_of(campaign(pool, "espresso"))
     (pool / "pseudo" / "S.PBESOL.UPF").write_text(HEADER.format("S", "PBESOL"))
-    assert jobs(campaign(pool, "espresso", ["li2o.cif"])) == plain
+    assert keys_of(campaign(pool, "espresso")) == plain
 
 
 @pytest.mark.parametrize(("kpoints", "elements"), [([5, 5, 5], 0.3), (0.2, 0.2)])
 def test_a_mesh_for_compounds_is_not_used_for_elements(pool, kpoints, elements):
     """Metallic lithium on 3x3x3 points has two energies 5 mRy apart, and never relaxes."""
     code = {"name": "espresso", "kpoints": kpoints}
-    one = campaign(pool, code, ["li2o.cif"], formation_energies=True)
+    one = campaign(pool, code, formation_energies=True)
     found = {
         (job.metadata["stage"], job.metadata["compound"]): job.maker.settings.kpoints
         for job, _ in one.flow().iterflow()
@@ -182,8 +171,8 @@ def names(one: Campaign) -> set[str]:
 
 
 def test_born_charges_can_be_left_out(pool):
-    assert "born charges" in names(campaign(pool, "espresso", ["li2o.cif"]))
-    without = campaign(pool, "espresso", ["li2o.cif"], phonons={"born_charges": False})
+    assert "born charges" in names(campaign(pool, "espresso"))
+    without = campaign(pool, "espresso", phonons={"born_charges": False})
     assert "born charges" not in names(without)
 
 
@@ -194,10 +183,17 @@ def test_check_tells_of_each_element_of_a_campaign(pool):
     assert found["ESPRESSO_PSEUDO"].state == "ok"
     assert "4 UPF files" in found["ESPRESSO_PSEUDO"].detail
     assert found["Li"].state == found["O"].state == "ok"
-    assert "Li.PBESOL.UPF (PBEsol, 40/320 Ry)" in found["Li"].detail
+    assert found["Li"].detail == "Li.PBESOL.UPF (PBEsol, 40/320 Ry)"
     assert found["S"].state == "broken"
     assert found["S"].mend
     assert "PBEsol" in found["code of lithia"].detail
+
+
+def test_check_tells_of_cutoffs_below_those_of_the_files(pool):
+    path = pool / "campaign.yaml"
+    path.write_text(CAMPAIGN.replace("ecutwfc: 40", "ecutwfc: 30"))
+    found = {one.subject: one for one in inspect_environment(path)}
+    assert "Li.PBESOL.UPF (PBEsol, 30/320 Ry, below its 40/320 Ry)" in found["Li"].detail
 
 
 @pytest.mark.espresso

@@ -12,6 +12,7 @@ import pytest
 from jobflow import Flow
 
 from sse_flows.campaign.events import read_events
+from sse_flows.campaign.finished import FinishedJobs, note_nothing
 from sse_flows.campaign.graph import BLOCKED, DONE, FAILED, Graph
 from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.run import LocalRunner, available_cores, is_running, lock
@@ -94,6 +95,33 @@ def test_flows_that_grow_are_computed_once_and_found_again(bench):
     assert set(states(again).values()) == {DONE}
     runs = [event["state"] for event in read_events(bench.folder)]
     assert set(runs[runs.index("start", 1) :]) == {"start", "found"}
+
+
+def test_a_result_of_none_is_computed_once(bench):
+    def parts():
+        plain = named(jobs.nothing(log=bench.log), "plain")
+        replaced = named(jobs.hand_over(bench.log), "replaced")
+        after = named(jobs.nothing(plain.output, bench.log), "after")
+        return plain, replaced, after, named(total([after.output, 1.0], bench.log), "end")
+
+    graph = bench.run(*parts())
+    assert set(states(graph).values()) == {DONE}
+    assert bench.outputs()["end"] == {"sum": 1.0, "count": 1}
+    assert bench.executions() == 5
+    again = bench.run(*parts())
+    assert set(states(again).values()) == {DONE}
+    assert bench.executions() == 5
+
+
+def test_a_job_that_replaced_itself_is_not_finished_by_that(bench):
+    fan = with_content_keys(Flow([jobs.hand_over(bench.log)])).jobs[0]
+    note_nothing(bench.store, fan, fan.run(bench.store))
+    finished = FinishedJobs(bench.store)
+    finished.look_up([fan.uuid])
+    assert fan.uuid not in finished
+    bench.run(jobs.hand_over(bench.log))
+    finished.look_up([fan.uuid])
+    assert fan.uuid in finished
 
 
 def test_a_failure_stops_only_what_builds_on_it(bench):

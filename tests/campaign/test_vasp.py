@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pymatgen.core import SETTINGS, Lattice, Structure
+from pymatgen.core import SETTINGS
 
 from sse_flows.campaign.environment import inspect_environment
-from sse_flows.campaign.flow import Campaign, Plan
+from sse_flows.campaign.flow import Plan
 from sse_flows.campaign.local import run_campaign
-from sse_flows.campaign.manifest import Manifest, read_manifest
+from sse_flows.campaign.manifest import Manifest
 from sse_flows.campaign.results import CampaignResults
 from sse_flows.descriptors.document import PHONON_DESCRIPTORS
 from sse_flows.errors import SSEError
 from sse_flows.store.jobstore import embedded_store
+from sse_flows.testing.campaigns import campaign_of, keys_of, refusal_of, write_antifluorites
 from sse_flows.testing.vasp_double import install, installed
 
 CAMPAIGN = """\
@@ -42,24 +43,11 @@ def programs(tmp_path_factory) -> Path:
 @pytest.fixture
 def pool(tmp_path, programs, monkeypatch):
     """Folder with Li2O and Li2S where a stand-in for VASP is installed."""
-    for name, anion, edge in (("li2o", "O", 4.56), ("li2s", "S", 5.7)):
-        crystal = Structure.from_spacegroup(
-            "Fm-3m", Lattice.cubic(edge), [anion, "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]]
-        )
-        crystal.to(str(tmp_path / f"{name}.cif"))
+    write_antifluorites(tmp_path)
     for variable in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
         monkeypatch.delenv(variable, raising=False)
     with installed(programs):
         yield tmp_path
-
-
-def campaign(pool: Path, code: dict | str, **more) -> Campaign:
-    fields = {"name": "x", "screen": {"files": ["li2o.cif"]}, "code": code, **more}
-    return Campaign(Manifest.model_validate(fields), pool)
-
-
-def jobs(one: Campaign) -> dict[str, str]:
-    return one.plan().jobs["li2o"]
 
 
 def test_one_line_is_enough(pool):
@@ -69,7 +57,7 @@ def test_one_line_is_enough(pool):
         "kim2024",
         "PBE_54",
     )
-    assert set(campaign(pool, "vasp").plan().jobs) == {"li2o"}
+    assert set(campaign_of(pool, "vasp").plan().jobs) == {"li2o"}
 
 
 @pytest.mark.parametrize(
@@ -87,16 +75,13 @@ def test_one_line_is_enough(pool):
     ],
 )
 def test_wrong_fields_are_named_with_what_would_be_right(tmp_path, code, parts):
-    path = tmp_path / "campaign.yaml"
-    path.write_text(f"name: x\nscreen: {{files: [a]}}\ncode: {code}\n")
-    with pytest.raises(SSEError) as caught:
-        read_manifest(path)
-    assert all(part in caught.value.message for part in parts), caught.value.message
+    message = refusal_of(tmp_path, code)
+    assert all(part in message for part in parts), message
 
 
 def test_a_compound_without_potcar_is_refused_and_the_rest_goes_on(pool):
     code = {"name": "vasp", "potcars": {"S": "S_GW_new"}}
-    one = campaign(pool, code, screen={"files": ["li2o.cif", "li2s.cif"]})
+    one = campaign_of(pool, code, ["li2o.cif", "li2s.cif"])
     assert set(one.plan().jobs) == {"li2o"}
     assert "no POTCAR S_GW_new of S" in one.plan().failures["li2s"]
 
@@ -104,17 +89,17 @@ def test_a_compound_without_potcar_is_refused_and_the_rest_goes_on(pool):
 def test_without_any_potcars_the_campaign_stops(pool, monkeypatch):
     monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
     with pytest.raises(SSEError, match="PMG_VASP_PSP_DIR is not set"):
-        campaign(pool, "vasp").flow()
+        campaign_of(pool, "vasp").flow()
 
 
 def test_keys_follow_what_is_computed_and_not_the_machine(pool):
-    plain = jobs(campaign(pool, "vasp"))
+    plain = keys_of(campaign_of(pool, "vasp"))
     machine = {"name": "vasp", "command": "srun vasp_std", "incar": {"NCORE": 8, "kpar": 4}}
-    assert jobs(campaign(pool, machine)) == plain
-    other = jobs(campaign(pool, {"name": "vasp", "incar": {"ENCUT": 700}}))
+    assert keys_of(campaign_of(pool, machine)) == plain
+    other = keys_of(campaign_of(pool, {"name": "vasp", "incar": {"ENCUT": 700}}))
     assert other["order"] == plain["order"]
     assert other["relax"] != plain["relax"]
-    dense = jobs(campaign(pool, {"name": "vasp", "supercell_kpoints": 1000}))
+    dense = keys_of(campaign_of(pool, {"name": "vasp", "supercell_kpoints": 1000}))
     assert dense["relax"] == plain["relax"]
     assert dense["phonons"] != plain["phonons"]
 

@@ -9,7 +9,7 @@ from fireworks import LaunchPad
 
 from sse_flows.launchers import gates
 from sse_flows.launchers.firetask import Launch
-from sse_flows.testing.launchpads import mock_launchpad
+from sse_flows.testing.launchpad_states import memory_launchpad
 
 WORKFLOW = 100
 
@@ -76,17 +76,17 @@ CHAIN = [(0, 1), (1, 2)]
     ],
 )
 def test_when_a_part_is_settled(states, links, tolerant, settled):
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     put(launchpad, "p", states, links, tolerant=tolerant)
     assert gates.settled_parts(launchpad, ["p"]) == ({"p"} if settled else set())
 
 
 def test_a_part_that_is_not_there_is_settled():
-    assert gates.settled_parts(mock_launchpad(), ["gone"]) == {"gone"}
+    assert gates.settled_parts(memory_launchpad(), ["gone"]) == {"gone"}
 
 
 def test_an_archived_workflow_of_a_part_does_not_count():
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     put(launchpad, "p", ["ARCHIVED", "ARCHIVED"], [(0, 1)])
     put(launchpad, "p", ["READY"], first=10)
     assert not gates.settled_parts(launchpad, ["p"])
@@ -94,14 +94,14 @@ def test_an_archived_workflow_of_a_part_does_not_count():
 
 @pytest.mark.parametrize("state", ["COMPLETED", "FIZZLED"])
 def test_a_marked_launch_counts_as_ended(state):
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     put(launchpad, "p", ["RUNNING"])
     gates.mark_ended(launchpad, WORKFLOW, state)
     assert gates.settled_parts(launchpad, ["p"]) == {"p"}
 
 
 def test_a_mark_of_a_former_launch_does_not_count():
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     put(launchpad, "p", ["RUNNING"])
     gates.mark_ended(launchpad, WORKFLOW, "FIZZLED")
     launchpad.launches.insert_one({"launch_id": 7, "state": "RUNNING"})
@@ -114,7 +114,7 @@ def states(launchpad) -> dict[int, str]:
 
 
 def test_a_gate_opens_when_all_that_it_needs_is_settled():
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     put(launchpad, "a", ["COMPLETED"])
     put(launchpad, "b", ["READY"], first=2)
     put(launchpad, "t", ["PAUSED"], needs={0: ["a", "b"]}, first=3)
@@ -128,7 +128,7 @@ def test_a_gate_opens_when_all_that_it_needs_is_settled():
 
 
 def test_a_gate_of_many_parts_opens_too():
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     parts = [f"p{number}" for number in range(60)]
     for number, part in enumerate(parts):
         put(launchpad, part, ["COMPLETED", "RUNNING"], [(0, 1)], first=10 * number + 10)
@@ -140,14 +140,14 @@ def test_a_gate_of_many_parts_opens_too():
 
 
 def test_a_gate_within_its_workflow_waits_for_its_parents_too():
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     put(launchpad, "t", ["RUNNING", "PAUSED"], [(0, 1)], needs={1: ["gone"]})
     assert gates.release(launchpad) == [2]
     assert states(launchpad)[2] == "WAITING"
 
 
 def test_what_a_user_paused_stays_paused():
-    launchpad = mock_launchpad()
+    launchpad = memory_launchpad()
     put(launchpad, "p", ["PAUSED"])
     assert gates.release(launchpad) == []
     assert states(launchpad) == {1: "PAUSED"}

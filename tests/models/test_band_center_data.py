@@ -128,6 +128,8 @@ def test_pool_from_lines_files_and_folders(tmp_path):
         + json.dumps({"id": "p", "cell": cell, "sp": ["Na", "Cl"], "xyz": CELL["frac"]})
         + "\n"
         + json.dumps({"id": "q"})
+        + "\n"
+        + json.dumps({"id": "r", "cell": [4, 5, 0, 90, 90, 90], "sp": ["Na"], "xyz": [[0, 0, 0]]})
     )  # fmt: skip
     folder = tmp_path / "cifs"
     folder.mkdir()
@@ -135,7 +137,8 @@ def test_pool_from_lines_files_and_folders(tmp_path):
     (folder / "bad.cif").write_text("nothing")
     crystals, failures = read_pool([tmp_path / "pool.jsonl", folder])
     assert list(crystals) == ["p", "nacl"]
-    assert set(failures) == {"q", "bad"}
+    assert set(failures) == {"q", "r", "bad"}
+    assert "is no cell" in failures["r"].message
     lengths = np.linalg.norm(crystals["p"].lattice, axis=1)
     assert lengths == pytest.approx([4, 5, 6])
     assert abs(np.linalg.det(crystals["p"].lattice)) == pytest.approx(120 * np.sqrt(0.75))

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from sse_flows.errors import SSEError
-from sse_flows.screening.light import lattice_vectors, parse_line
+from sse_flows.screening.light import parse_line
 
 SALT = {
     "id": "mp-1",
@@ -90,12 +87,3 @@ def test_unknown_numbers_are_none():
     one = parse_line(line(ehull=None, gap=float("nan")), "p:1")
     assert one.energy_above_hull is None
     assert one.band_gap is None
-
-
-@given(
-    st.tuples(*[st.floats(1, 50)] * 3),
-    st.tuples(*[st.floats(60, 115)] * 3),
-)
-def test_cells_have_the_parameters_given(lengths, angles):
-    found = Lattice(lattice_vectors([*lengths, *angles])).parameters
-    assert np.allclose(found, [*lengths, *angles])

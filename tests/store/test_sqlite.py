@@ -69,6 +69,7 @@ CRITERIA = [
     {"tags": {"$all": ["x", "y"]}},
     {"tags": {"$size": 0}},
     {"$or": [{"uuid": "b"}, {"n": {"$gt": 2}}]},
+    {"uuid": {"$in": ["a", "b"]}, "$or": [{"output": {"$ne": None}}, {"metadata.x": True}]},
     {"$and": [{"uuid": "a"}, {"n": 1}]},
     {"$nor": [{"uuid": "a"}, {"uuid": "b"}]},
     {"n": {"$not": {"$gt": 1}}},

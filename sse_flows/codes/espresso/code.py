@@ -74,7 +74,9 @@ class Espresso:
         texts = []
         for element, one in settings.pseudopotentials.items():
             wfc, rho = settings.cutoffs({element})
-            texts.append(f"{one.file} ({one.functional}, {wfc:.0f}/{rho:.0f} Ry)")
+            low = settings.low_cutoffs({element})
+            asked = f", below its {one.cutoff_wfc:g}/{one.cutoff_rho:g} Ry" if low else ""
+            texts.append(f"{one.file} ({one.functional}, {wfc:.0f}/{rho:.0f} Ry{asked})")
         return texts
 
     def of(self, elements: Iterable[str]) -> Espresso:

@@ -9,10 +9,10 @@ from emmet.core.structure import StructureMetadata
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from sse_flows.codes.espresso.inputs import Settings, is_polarised, mesh
+from sse_flows.codes.born import BornCharges, Matrix
+from sse_flows.codes.espresso.inputs import Settings, mesh
 from sse_flows.codes.espresso.outputs import BornResult, PwResult
-
-Matrix = list[list[float]]
+from sse_flows.codes.spin import is_polarised
 
 
 class EspressoInput(BaseModel):
@@ -58,6 +58,9 @@ class EspressoDocument(StructureMetadata):
     corrections: list[str] = Field(
         default_factory=list, description="What was changed after faults, in turn"
     )
+    warnings: list[str] = Field(
+        default_factory=list, description="What is doubtful about what it was asked for"
+    )
     density_from: str | None = Field(
         None, description="Folder whose charge density it started from"
     )
@@ -67,18 +70,8 @@ class EspressoDocument(StructureMetadata):
     uuid: str = Field(description="Id of the job")
 
 
-class BornDocument(BaseModel):
-    """Born charges and dielectric tensor of an insulator; neither for a metal."""
-
-    structure: Structure = Field(description="Cell that they refer to, Å")
-    born: list[Matrix] | None = Field(
-        None, description="Born charges, e; born[atom][i][j]: field along i, displacement along j"
-    )
-    dielectric: Matrix | None = Field(None, description="High-frequency dielectric tensor")
-    note: str | None = Field(None, description="Why there are none")
-    corrections: list[str] = Field(default_factory=list, description="Changes after faults")
-    dir_name: str = Field(description="Host and folder of the calculation")
-    uuid: str = Field(description="Id of the job")
+class BornDocument(BornCharges):
+    """Born charges and dielectric tensor by pw.x and ph.x."""
 
 
 def describe_run(
@@ -120,6 +113,7 @@ def describe_run(
         input=asked,
         output=_output(final, result),
         version=result.version,
+        warnings=settings.low_cutoffs({site.specie.symbol for site in structure}),
         **labels,
     )
 

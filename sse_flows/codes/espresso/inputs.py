@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,9 @@ import numpy as np
 from monty.json import MSONable
 
 from sse_flows.codes.espresso.pseudopotentials import Pseudopotential
-from sse_flows.errors import SSEError
+from sse_flows.codes.presets import named_settings
+from sse_flows.codes.sites import site_symbols
+from sse_flows.codes.spin import MAGNETIC, has_moments, is_polarised
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -30,9 +30,6 @@ PH_INPUT, PH_OUTPUT = "ph.in", "ph.out"
 
 KPoints = list[int] | float
 """A Γ-centred mesh, or the spacing of one in 1/Å (2π included)."""
-
-MAGNETIC = frozenset(("V", "Cr", "Mn", "Fe", "Co", "Ni"))
-"""Elements that start with a magnetic moment where spin is ``auto``."""
 
 _START_MAGNETIZATION = 0.5
 _RHO_PER_WFC = {"NC": 4.0}  # ultrasoft and PAW charges are harder than their wave functions
@@ -52,8 +49,7 @@ class Settings(MSONable):
     cutoff
         Least plane-wave cutoff, Ry.
     spin
-        ``auto`` (polarised where `MAGNETIC` elements, magnetic moments of the sites or pure oxygen
-        ask for it), ``none`` or ``polarised``.
+        ``auto``, ``none`` or ``polarised``, see :func:`sse_flows.codes.spin.is_polarised`.
     input
         Namelists of pw.x (``control``, ``system``, ``electrons``, ``ions``, ``cell``) and
         ``inputph`` of ph.x, in Quantum ESPRESSO's own units. They win over all that is derived;
@@ -83,14 +79,23 @@ class Settings(MSONable):
         rho = float(self.input.get("system", {}).get("ecutrho", rho))
         return float(ceil(wfc)), float(ceil(rho))
 
+    def low_cutoffs(self, elements: set[str]) -> list[str]:
+        """Which cutoffs of `input` are below what files of these elements ask for, in words."""
+        given = self.input.get("system", {})
+        notes = []
+        for one in (self.pseudopotentials[element] for element in sorted(elements)):
+            for key, asked in (("ecutwfc", one.cutoff_wfc), ("ecutrho", one.cutoff_rho)):
+                value = given.get(key)
+                if value is not None and float(value) < asked:
+                    notes.append(
+                        f"{key} of {float(value):g} Ry is below the {asked:g} Ry of {one.file}"
+                    )
+        return notes
 
-@cache
+
 def presets() -> dict[str, dict[str, Any]]:
     """The named settings of ``presets.yaml``."""
-    import yaml
-
-    text = (files("sse_flows.codes.espresso") / "presets.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return named_settings("sse_flows.codes.espresso")
 
 
 def merge(
@@ -129,17 +134,6 @@ def mesh(structure: Structure, kpoints: KPoints) -> list[int]:
         lengths = structure.lattice.reciprocal_lattice.abc
         return [max(1, ceil(length / kpoints - 1e-6)) for length in lengths]
     return [int(number) for number in kpoints]
-
-
-def is_polarised(structure: Structure, spin: str) -> bool:
-    """Whether a calculation starts with magnetic moments."""
-    if spin != "auto":
-        return spin == "polarised"
-    symbols = {element.symbol for element in structure.composition.elements}
-    moments = structure.site_properties.get("magmom") or [0.0]
-    return bool(
-        symbols & MAGNETIC or symbols == {"O"} or any(abs(m or 0.0) > 1e-3 for m in moments)
-    )
 
 
 def pw_namelists(
@@ -220,12 +214,7 @@ def write_pw(
 def _atoms(structure: Structure, settings: Settings) -> Atoms:
     from ase import Atoms
 
-    if not structure.is_ordered:
-        raise SSEError(f"{structure.composition.reduced_formula} is disordered", mend="Order it")
-    symbols = [site.specie.symbol for site in structure]
-    missing = sorted(set(symbols) - set(settings.pseudopotentials))
-    if missing:
-        raise SSEError(f"no pseudopotential of {', '.join(missing)} was chosen")
+    symbols = site_symbols(structure, settings.pseudopotentials, "pseudopotential")
     atoms = Atoms(symbols, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
     if is_polarised(structure, settings.spin):
         atoms.set_initial_magnetic_moments(_start_magnetization(structure))
@@ -234,9 +223,9 @@ def _atoms(structure: Structure, settings: Settings) -> Atoms:
 
 def _start_magnetization(structure: Structure) -> np.ndarray:
     """Fraction of polarised valence electrons on each site, with the sign of its moment."""
-    moments = structure.site_properties.get("magmom")
-    if moments is not None and any(abs(m or 0.0) > 1e-3 for m in moments):
-        return _START_MAGNETIZATION * np.sign([m or 0.0 for m in moments])
+    if has_moments(structure):
+        moments = structure.site_properties["magmom"]
+        return _START_MAGNETIZATION * np.sign([moment or 0.0 for moment in moments])
     symbols = [site.specie.symbol for site in structure]
     magnetic = MAGNETIC & set(symbols) or set(symbols)
     return np.array([_START_MAGNETIZATION if symbol in magnetic else 0.0 for symbol in symbols])

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase.units import Bohr, Rydberg
 from atomate2.common.flows.phonons import BasePhononMaker
-from atomate2.utils.path import get_uri
-from jobflow import CURRENT_JOB, Maker, job
+from jobflow import Maker, job
 from pymatgen.core import Structure
 
+from sse_flows.codes.born import METAL_NOTE, check_neutral, is_metal
 from sse_flows.codes.espresso.density import clean, copy_density
 from sse_flows.codes.espresso.documents import (
     BornDocument,
@@ -36,8 +35,6 @@ from sse_flows.codes.espresso.inputs import (
 )
 from sse_flows.codes.espresso.job import Launch, run_ph, run_pw
 from sse_flows.codes.espresso.outputs import (
-    GAP_TOLERANCE,
-    BornResult,
     read_ph,
     read_pw,
     xml_path,
@@ -50,13 +47,11 @@ from sse_flows.codes.espresso.resume import (
     prepare_restart,
     take_up,
 )
+from sse_flows.codes.labels import run_labels
 from sse_flows.errors import SSEError
 
 RY_PER_BOHR = Rydberg / Bohr
 """Ry/bohr in eV/Å."""
-
-MAX_CHARGE = 0.15
-"""Born charges that sum to more, e per atom, are of too few k points to be of use."""
 
 
 @dataclass
@@ -248,14 +243,14 @@ class BornMaker(Maker):
             It failed and could not be mended.
         """
         folder = Path.cwd()
-        labels = {"dir_name": get_uri(folder), "uuid": _job_id()}
-        if band_gap is not None and band_gap < GAP_TOLERANCE:
-            return born_document(structure, None, note="a metal screens every field", **labels)
+        labels = run_labels(folder)
+        if is_metal(band_gap):
+            return born_document(structure, None, note=METAL_NOTE, **labels)
         document = _calculate(self, "scf", structure, self._settings(), prev_dir, keep=True)
         write_ph(folder / PH_INPUT, self.settings, recover=is_unfinished_ph(folder))
         corrections = [*document.corrections, *run_ph(folder, self.launch)]
         result = read_ph(folder / PH_OUTPUT)
-        _check_neutral(result)
+        check_neutral(result.born)
         clean(folder, keep_density=False)
         return born_document(structure, result, corrections=corrections, **labels)
 
@@ -267,17 +262,6 @@ class BornMaker(Maker):
         fixed.setdefault("electrons", {})["conv_thr"] = 1e-12
         given = self.settings
         return Settings(given.pseudopotentials, given.kpoints, given.cutoff, given.spin, fixed)
-
-
-def _check_neutral(result: BornResult) -> None:
-    """Refuse Born charges of a crystal that would move in a field as a whole."""
-    excess = float(np.abs(result.born.sum(axis=0)).max()) / len(result.born)
-    if excess > MAX_CHARGE:
-        raise SSEError(
-            f"the Born charges do not add up to zero: {excess:.2f} e per atom are left",
-            mend="Use more k points (code.kpoints), or leave the charges out with "
-            "phonons.born_charges: false",
-        )
 
 
 @dataclass
@@ -326,8 +310,7 @@ def _calculate(
         corrections=corrections,
         density_from=source,
         task_label=maker.name,
-        dir_name=get_uri(folder),
-        uuid=_job_id(),
+        **run_labels(folder),
     )
 
 
@@ -355,8 +338,3 @@ def _prepare(
 
 def _largest(stress: list[list[float]] | None) -> float:
     return max((abs(value) for row in stress or [] for value in row), default=0.0)
-
-
-def _job_id() -> str:
-    current = CURRENT_JOB.job
-    return "" if current is None else str(current.uuid)

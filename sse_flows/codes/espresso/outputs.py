@@ -16,11 +16,9 @@ from ase.units import Bohr, GPa, Hartree
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
+from sse_flows.codes.born import is_metal
 from sse_flows.codes.espresso.inputs import OUTDIR, PREFIX
 from sse_flows.errors import SSEError
-
-GAP_TOLERANCE = 1e-3
-"""Smaller gaps, eV, are a metal's."""
 
 _PARTIAL = 1e-2  # occupations between this and its complement are partial
 
@@ -197,7 +195,7 @@ def band_edges(
     top = np.where(full, energies, -np.inf).max(axis=(0, 2))
     bottom = np.where(full, np.inf, energies).min(axis=(0, 2))
     gap = float(bottom.min() - top.max())
-    if gap < GAP_TOLERANCE:
+    if is_metal(gap):
         return Bands(0.0, fermi_energy=fermi)
     direct = bool(top.argmax() == bottom.argmin())
     return Bands(gap, float(top.max()), float(bottom.min()), fermi, direct)

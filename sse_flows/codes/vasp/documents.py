@@ -7,10 +7,9 @@ from typing import Any
 
 from atomate2.vasp.jobs.base import get_vasp_task_document
 from emmet.core.tasks import OutputDoc, TaskDoc
-from pydantic import BaseModel, Field
-from pymatgen.core import Structure
+from pydantic import Field
 
-Matrix = list[list[float]]
+from sse_flows.codes.born import BornCharges
 
 
 class VaspOutput(OutputDoc):
@@ -30,18 +29,8 @@ class VaspDocument(TaskDoc):
     )
 
 
-class VaspBornDocument(BaseModel):
-    """Born charges and dielectric tensor of an insulator; neither for a metal."""
-
-    structure: Structure = Field(description="Cell that they refer to, Å")
-    born: list[Matrix] | None = Field(
-        None, description="Born charges, e; born[atom][i][j]: field along i, displacement along j"
-    )
-    dielectric: Matrix | None = Field(None, description="High-frequency dielectric tensor")
-    note: str | None = Field(None, description="Why there are none")
-    corrections: list[str] = Field(default_factory=list, description="Changes after faults")
-    dir_name: str = Field(description="Host and folder of the calculation")
-    uuid: str = Field(description="Id of the job")
+class VaspBornDocument(BornCharges):
+    """Born charges and dielectric tensor by VASP."""
 
 
 def read_document(folder: Path, label: str, **kwargs: Any) -> VaspDocument:

@@ -11,7 +11,8 @@ from atomate2.vasp.sets.base import VaspInputGenerator
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
 
-from sse_flows.codes.espresso.inputs import is_polarised
+from sse_flows.codes.sites import site_symbols
+from sse_flows.codes.spin import is_polarised
 from sse_flows.codes.vasp.potcars import Potcar
 from sse_flows.codes.vasp.presets import presets
 from sse_flows.errors import SSEError
@@ -84,8 +85,8 @@ class Inputs(VaspInputGenerator):
     rule
         k points, see :func:`mesh`.
     spin
-        ``auto`` (polarised for V to Ni, sites with moments and pure oxygen), ``none``,
-        ``polarised``; ``incar`` where the user's INCAR says.
+        ``auto``, ``none`` or ``polarised``, see :func:`sse_flows.codes.spin.is_polarised`;
+        ``incar`` where the user's INCAR says.
     potcars
         Element -> POTCAR by name and content.
     """
@@ -153,16 +154,10 @@ def check_structure(structure: Structure, inputs: Inputs) -> None:
         The structure is disordered, an element has no POTCAR, or the sites of an element do not
         stand together.
     """
-    formula = structure.composition.reduced_formula
-    if not structure.is_ordered:
-        raise SSEError(f"{formula} is disordered", mend="Order it")
-    symbols = [site.specie.symbol for site in structure]
-    missing = sorted(set(symbols) - set(inputs.potcars))
-    if missing:
-        raise SSEError(f"no POTCAR of {', '.join(missing)} was chosen")
+    symbols = site_symbols(structure, inputs.potcars, "POTCAR")
     groups = [b for a, b in zip([None, *symbols], symbols, strict=False) if a != b]
     if len(groups) > len(set(groups)):
         raise SSEError(
-            f"the sites of {formula} are not grouped by element",
+            f"the sites of {structure.composition.reduced_formula} are not grouped by element",
             mend="Use structure.get_sorted_structure()",
         )

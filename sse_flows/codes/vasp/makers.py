@@ -11,26 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from atomate2.utils.path import get_uri
 from atomate2.vasp.jobs.base import BaseVaspMaker
-from jobflow import CURRENT_JOB, job
+from jobflow import job
 from monty.os.path import zpath
 from monty.serialization import dumpfn
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Outcar
 
+from sse_flows.codes.born import METAL_NOTE, check_neutral, is_metal
+from sse_flows.codes.labels import run_labels
 from sse_flows.codes.vasp.documents import VaspBornDocument, VaspDocument
 from sse_flows.codes.vasp.inputs import Inputs, mesh
 from sse_flows.codes.vasp.launch import Launch
 from sse_flows.codes.vasp.run import Calculation
 from sse_flows.codes.vasp.symmetry import check_symmetry, symmetrised
 from sse_flows.errors import SSEError
-
-GAP_TOLERANCE = 1e-3
-"""eV; what has less is a metal."""
-
-MAX_CHARGE = 0.15
-"""Born charges that sum to more, e per atom, are of too few k points to be of use."""
 
 STRAIN_MAX = 1e-3
 """A relaxation that strains the cell by more is repeated with the plane waves of the new cell."""
@@ -210,14 +205,9 @@ class BornMaker(VaspMaker):
         SSEError
             It failed and could not be mended.
         """
-        current = CURRENT_JOB.job
-        labels: dict[str, Any] = {
-            "structure": structure,
-            "dir_name": get_uri(Path.cwd()),
-            "uuid": "" if current is None else str(current.uuid),
-        }
-        if band_gap is not None and band_gap < GAP_TOLERANCE:
-            return VaspBornDocument(note="a metal screens every field", **labels)
+        labels: dict[str, Any] = {"structure": structure, **run_labels(Path.cwd())}
+        if is_metal(band_gap):
+            return VaspBornDocument(note=METAL_NOTE, **labels)
         document = self.run(structure)
         born, dielectric = read_born(Path.cwd(), len(structure))
         return VaspBornDocument(
@@ -245,13 +235,7 @@ def read_born(folder: Path, atoms: int) -> tuple[np.ndarray, np.ndarray]:
     dielectric = np.array(getattr(outcar, "dielectric_tensor", []), dtype=float)
     if born.shape != (atoms, 3, 3) or dielectric.shape != (3, 3):
         raise _no_charges(folder)
-    excess = float(np.abs(born.sum(axis=0)).max()) / atoms
-    if excess > MAX_CHARGE:
-        raise SSEError(
-            f"the Born charges do not add up to zero: {excess:.2f} e per atom are left",
-            mend="Use more k points (code.kpoints), or leave the charges out with "
-            "phonons.born_charges: false",
-        )
+    check_neutral(born)
     return born, dielectric
 
 

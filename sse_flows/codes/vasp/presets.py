@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from sse_flows.codes.presets import named_settings
+
 PARALLEL = frozenset(
     ("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE", "LSCALU", "LSCALAPACK", "LSCAAWARE", "NCSHMEM")
 )
@@ -29,13 +31,9 @@ OWNED = {
 _FUNCTIONALS = {"PE": "PBE", "PS": "PBEsol", "RP": "RPBE", "AM": "AM05", "CA": "LDA"}
 
 
-@cache
 def presets() -> dict[str, dict[str, Any]]:
     """The named settings of ``presets.yaml``."""
-    import yaml
-
-    text = (files("sse_flows.codes.vasp") / "presets.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return named_settings("sse_flows.codes.vasp")
 
 
 @cache

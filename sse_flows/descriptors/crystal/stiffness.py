@@ -83,10 +83,14 @@ def stiffness_features(tessellation: Tessellation, numbers: IntArray) -> FloatAr
     return features
 
 
+def power_laws(distances: FloatArray) -> list[FloatArray]:
+    """κ of the first three `LAWS`: d^-3, d^-4 and d^-6, d in Å."""
+    return [distances**-3.0, distances**-4.0, distances**-6.0]
+
+
 def _geometric_laws(distances: FloatArray) -> FloatArray:
     """What distances alone say of κ: d^-3, d^-4, d^-6 and exp(-d/b), shape (faces, 4)."""
-    powers = [distances**-3.0, distances**-4.0, distances**-6.0]
-    return np.column_stack([*powers, np.exp(-distances / SOFTNESS)])
+    return np.column_stack([*power_laws(distances), np.exp(-distances / SOFTNESS)])
 
 
 @njit(cache=True, nogil=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from sse_flows.testing.vasp_double.crystal import Array, Crystal
+from sse_flows.testing.vasp_double.lines import LineFile
 from sse_flows.testing.vasp_double.mark import MARK, VERSION
 from sse_flows.testing.vasp_double.model import Evaluated
 from sse_flows.testing.vasp_double.response import Response
@@ -20,21 +20,8 @@ _RULE = " " + "-" * 84
 _VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
 
 
-class Outcar:
+class Outcar(LineFile):
     """Writes line by line, so that a monitor sees how far the run is."""
-
-    def __init__(self, path: Path, setup: Setup):
-        self.file = path.open("w")
-        self.setup = setup
-
-    def write(self, *lines: str) -> None:
-        """Add lines and let others read them."""
-        self.file.write("\n".join(lines) + "\n")
-        self.file.flush()
-
-    def close(self) -> None:
-        """No more to come."""
-        self.file.close()
 
     def header(self, ranks: int) -> None:
         """Inputs and sizes."""

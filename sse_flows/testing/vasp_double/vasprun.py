@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
 from sse_flows.testing.vasp_double.crystal import Array, Crystal
 from sse_flows.testing.vasp_double.incar import kind_of
+from sse_flows.testing.vasp_double.lines import LineFile
 from sse_flows.testing.vasp_double.mark import MARK, VERSION
 from sse_flows.testing.vasp_double.model import Evaluated
 from sse_flows.testing.vasp_double.outcar import KILOBAR
@@ -21,17 +21,8 @@ _LISTS = ("MAGMOM", "ROPT", "LDAUU", "LDAUJ", "LDAUL")
 _ENERGIES = ("e_fr_energy", "e_wo_entrp", "e_0_energy")
 
 
-class Vasprun:
+class Vasprun(LineFile):
     """Writes block by block; an interrupted run leaves a file without its end, as VASP's is."""
-
-    def __init__(self, path: Path, setup: Setup):
-        self.file = path.open("w")
-        self.setup = setup
-
-    def write(self, *lines: str) -> None:
-        """Add lines and let others read them."""
-        self.file.write("\n".join(lines) + "\n")
-        self.file.flush()
 
     def header(self) -> None:
         """Inputs."""
@@ -92,7 +83,7 @@ class Vasprun:
     def footer(self, crystal: Crystal) -> None:
         """Final geometry and the end."""
         self.write(*_structure(crystal, "finalpos"), "</modeling>")
-        self.file.close()
+        self.close()
 
 
 def _value(name: str, value: str, kind: str = "") -> str:

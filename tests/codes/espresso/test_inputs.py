@@ -11,7 +11,6 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.codes.espresso.inputs import (
     Settings,
     edit_input,
-    is_polarised,
     merge,
     mesh,
     presets,
@@ -148,18 +147,15 @@ def test_a_disordered_structure_and_an_element_without_file_are_refused(settings
         )
 
 
-def test_spin_is_treated_where_it_is_to_be_expected():
-    iron = Structure(Lattice.cubic(2.9), ["Fe"], [[0, 0, 0]])
-    oxygen = Structure(Lattice.cubic(12), ["O", "O"], [[0, 0, 0], [0, 0, 0.1]])
-    moments = LITHIA.copy(site_properties={"magmom": [1.0, 0.0, 0.0]})
-    assert [is_polarised(one, "auto") for one in (iron, oxygen, moments, LITHIA)] == [
-        True,
-        True,
-        True,
-        False,
-    ]
-    assert not is_polarised(iron, "none")
-    assert is_polarised(LITHIA, "polarised")
+def test_cutoffs_by_hand_below_those_of_the_files_are_told(settings):
+    both = {"Li", "O"}
+    assert not settings.low_cutoffs(both)
+    assert not settings.with_input(system={"ecutwfc": 55, "ecutrho": 400.0}).low_cutoffs(both)
+    low = settings.with_input(system={"ECUTWFC": 54.5, "ecutrho": 300})
+    name = settings.pseudopotentials["O"].file
+    assert f"ecutwfc of 54.5 Ry is below the 55 Ry of {name}" in low.low_cutoffs(both)
+    assert f"ecutrho of 300 Ry is below the 400 Ry of {name}" in low.low_cutoffs({"O"})
+    assert low.cutoffs(both) == (55.0, 300.0)
 
 
 def test_starting_moments_stand_in_the_input(stand_in, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Structure
 
-from sse_flows.codes.espresso import makers
+from sse_flows.codes import born
 from sse_flows.codes.espresso.check import find_program
 from sse_flows.codes.espresso.code import Espresso
 from sse_flows.codes.espresso.inputs import Settings
@@ -81,7 +81,7 @@ def test_a_relaxation_in_pools_arrives(silicon, settings):
 
 
 def test_ph_is_run_in_the_pools_of_pw(silicon, settings, monkeypatch):
-    monkeypatch.setattr(makers, "MAX_CHARGE", 20.0)  # few k points
+    monkeypatch.setattr(born, "MAX_CHARGE", 20.0)  # few k points
     one, two = (
         run(BornMaker(settings, launch=launch), silicon, name)
         for launch, name in ((SERIAL, "one"), (POOLS, "two"))

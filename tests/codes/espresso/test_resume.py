@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from sse_flows.codes.espresso import handlers, job, makers
+from sse_flows.codes import born
+from sse_flows.codes.espresso import handlers, job
 from sse_flows.codes.espresso.code import Espresso
 from sse_flows.codes.espresso.inputs import PH_OUTPUT, Settings, read_input, write_pw
 from sse_flows.codes.espresso.job import Launch
@@ -274,7 +275,7 @@ def test_a_relaxation_out_of_time_goes_on_in_the_next_batch_job(
 
 @pytest.mark.espresso
 def test_born_charges_that_were_cut_off_go_on_in_ph(espresso_here, silicon, monkeypatch):
-    monkeypatch.setattr(makers, "MAX_CHARGE", 10.0)  # few k points
+    monkeypatch.setattr(born, "MAX_CHARGE", 10.0)  # few k points
     maker = BornMaker(settings(3, inputph={"tr2_ph": 1e-12}))
     whole = BornMaker.make.original(maker, silicon)
     cut = espresso_here / "cut"
