@@ -47,6 +47,10 @@ class FinishedJobs:
     def __contains__(self, uuid: str) -> bool:
         return uuid in self._when
 
+    def when(self, uuid: str) -> str:
+        """When a job was finished, as jobflow writes it; empty where it is not."""
+        return self._when.get(uuid, "")
+
     def forget(self, uuid: str) -> None:
         """Forget a job that has run again."""
         self._when.pop(uuid, None)

@@ -170,17 +170,15 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
     campaign, store, folder
         The campaign, its open store and its results folder.
     status
-        Where it stands; tells what failed.
+        Where it stands; tells what failed and what was computed of late.
     """
     from sse_flows.campaign.flow import Plan, make_code, settings_of
-    from sse_flows.campaign.status import computed_in_last_run
     from sse_flows.report.document import CompoundReport, Failure, ReportData
     from sse_flows.store.jobstore import store_place
 
     plan = Plan.read(folder)
     results = CampaignResults(store, plan)
     described = {one.compound_id: one for one in results.descriptors()}
-    fresh = computed_in_last_run(folder)
     compounds = []
     for compound_id, compound in campaign.pool.compounds.items():
         if compound_id not in plan.jobs:
@@ -191,7 +189,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
                 dynamics=_without_force_constants(results.dynamics(compound_id)),
                 descriptors=described.get(compound_id),
                 role=" and ".join(plan.roles[compound_id]),
-                live=plan.jobs[compound_id]["phonons"] in fresh,
+                live=plan.jobs[compound_id]["phonons"] in status.computed,
                 keys=plan.jobs[compound_id],
             )
         )

@@ -40,12 +40,16 @@ class Status:
         What failed in the last attempt, compounds refused before anything ran included.
     running
         Whether a process works on it now.
+    computed
+        Ids of jobs that were computed since the campaign was last run or submitted, as against
+        those that the store held already.
     """
 
     stages: dict[str, dict[str, str]] = field(default_factory=dict)
     tail: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     running: bool = False
+    computed: set[str] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
@@ -76,7 +80,8 @@ def read_status(folder: Path, plan: Plan) -> Status:
     from sse_flows.campaign.flow import REFERENCES
 
     status = Status(running=is_running(folder))
-    events = _latest_attempt(read_events(folder))
+    log = read_events(folder)
+    events, status.computed = _latest_attempt(log), _computed_in_last_run(log)
     done = {event["uuid"] for event in events if event["state"] in _ENDED_WELL}
     for compound, jobs in plan.jobs.items():
         own = [event for event in events if event.get("compound") == compound]
@@ -96,10 +101,9 @@ def read_status(folder: Path, plan: Plan) -> Status:
     return status
 
 
-def computed_in_last_run(folder: Path) -> set[str]:
-    """Ids of the jobs that the last run computed, as against those it found in the store."""
+def _computed_in_last_run(events: list[dict]) -> set[str]:
     ids: set[str] = set()
-    for event in read_events(folder):
+    for event in events:
         if event["state"] == "start":
             ids.clear()
         elif event["state"] == DONE:

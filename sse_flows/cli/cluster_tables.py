@@ -53,6 +53,7 @@ def sum_lines(status: ClusterStatus) -> list[str]:
 def status_json(status: Status) -> str:
     """The whole status as JSON."""
     found: dict[str, Any] = asdict(status)
+    del found["computed"]
     found["counts"] = status.counts()
     found["complete"] = status.complete
     return json.dumps(found, indent=1)

@@ -12,7 +12,7 @@ from sse_flows.launchers.settings import find_files, read_yaml
 CATEGORIES = ("relax", "supercell", "postprocess", "models")
 """What a firework's ``_category`` can be."""
 
-WORKER_KEYS = ("processes", "threads", "min_seconds")
+WORKER_KEYS = ("processes", "threads", "min_seconds", "also")
 """Keys of a profile that the worker reads; all others go into the job script."""
 
 WALLTIME = re.compile(r"\d+|\d+:\d\d(:\d\d)?|\d+-\d\d?(:\d\d){0,2}")
@@ -34,12 +34,16 @@ class Profile(TypedDict):
         Threads of each process.
     min_seconds
         Remaining walltime below which no further firework is begun, s; None for the default.
+    also
+        Other categories whose fireworks these jobs run: unless named ``postprocess``, which needs
+        no more than any other, and those with the same settings.
     """
 
     queueadapter: dict[str, Any]
     processes: int
     threads: int
     min_seconds: float | None
+    also: list[str]
 
 
 def load_profiles(folder: str | Path | None = None) -> dict[str, Profile]:
@@ -56,15 +60,26 @@ def load_profiles(folder: str | Path | None = None) -> dict[str, Profile]:
     SSEError
         With file and key: an unknown category or key, or a value that cannot be.
     """
-    path = find_files().profiles if folder is None else Path(folder) / "profiles.yaml"
+    found = find_files().profiles if folder is None else Path(folder) / "profiles.yaml"
+    path = found or Path("profiles.yaml")
     profiles: dict[str, Profile] = {name: _profile({}) for name in CATEGORIES}
-    if path is None or not path.is_file():
-        return profiles
-    for category, values in read_yaml(path).items():
+    given = read_yaml(path) if found and path.is_file() else {}
+    for category, values in given.items():
         if category not in CATEGORIES:
             raise _unknown(path, "category", category, CATEGORIES)
         profiles[category] = _checked(path, category, values)
+    named = {category for category, values in given.items() if values and "also" in values}
+    alike = {category: _also(category, profiles) for category in CATEGORIES}
+    for category in set(CATEGORIES) - named:
+        profiles[category]["also"] = alike[category]
     return profiles
+
+
+def _also(category: str, profiles: dict[str, Profile]) -> list[str]:
+    """The least demanding category, and those that ask for the very same."""
+    own = {**profiles[category], "also": []}
+    others = [one for one in CATEGORIES if one != category]
+    return [one for one in others if one == "postprocess" or {**profiles[one], "also": []} == own]
 
 
 def _profile(values: dict[str, Any]) -> Profile:
@@ -73,6 +88,7 @@ def _profile(values: dict[str, Any]) -> Profile:
         processes=values.get("processes", 1),
         threads=values.get("threads", 1),
         min_seconds=values.get("min_seconds"),
+        also=list(values.get("also") or []),
     )
 
 
@@ -102,6 +118,9 @@ def _problem(key: str, value: Any) -> str | None:
     if key == "min_seconds":
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
         return None if good else "Write seconds, for example 300"
+    if key == "also":
+        good = isinstance(value, list) and all(one in CATEGORIES for one in value)
+        return None if good else f"Write a list of {', '.join(CATEGORIES)}; [] for no other"
     if isinstance(value, (dict, list)):
         return "Write one value"
     return None

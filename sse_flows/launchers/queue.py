@@ -130,6 +130,25 @@ def ask_slurm(job_ids: Iterable[str]) -> Queue:
     return Queue(True, "", jobs, settings.get("ClusterName", ""), private)
 
 
+def pending_jobs() -> dict[str, str] | None:
+    """Jobs of this user that wait and are not held: number -> folder that they were sent from.
+
+    None where Slurm does not answer.
+    """
+    user = ["-u", str(os.getuid())]
+    command = ["squeue", "--noheader", "--all", "--states=PENDING", *user, "-o", "%A|%r|%Z"]
+    code, text, _ = _call(command)
+    if code:
+        return None
+    parts = [line.strip().split("|", 2) for line in text.splitlines()]
+    return {one[0]: one[2] for one in parts if len(one) == 3 and not one[1].startswith("JobHeld")}
+
+
+def cancel_pending(job_id: str) -> None:
+    """Cancel a job if it still waits; one that has begun is left alone."""
+    _call(["scancel", "--quiet", "--state=PENDING", job_id])
+
+
 def parse_squeue_line(line: str) -> QueueJob | None:
     """One line of ``squeue -o``; None for a line that is none.
 

@@ -1,10 +1,18 @@
-"""Whether the firework that a Slurm job was submitted for is still that job's to run."""
+"""To whom a RESERVED firework belongs: its Slurm job, or whoever claimed it first.
+
+FireWorks checks a firework out by its id whether or not somebody else is about to. So whoever means
+to run or put back a RESERVED one claims it before: the Slurm job that it was reserved for, a worker
+that takes it over while that job still waits, and ``sse recover``. The claim is one conditional
+update of the firework's document, which a single one of them can make.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -12,12 +20,17 @@ if TYPE_CHECKING:
 PATIENCE = 15.0
 """How long to wait for qlaunch to note the job's id, which it does after sbatch returned, s."""
 
+STALE = timedelta(minutes=10)
+"""A claim this old was made by a process that died before it began: anyone may claim anew."""
 
-def may_run(launchpad: LaunchPad, fw_id: int, patience: float = PATIENCE) -> bool:
-    """Whether this job may check out a firework.
+CLAIM = "sse.claimed"
+"""Field of a firework's document; FireWorks drops it when the firework starts or is put back."""
 
-    FireWorks itself would check out any RESERVED one, also one whose reservation has meanwhile
-    been given to another Slurm job, and both would run it.
+Right = Literal["claimed", "ready", "none"]
+
+
+def right_to_run(launchpad: LaunchPad, fw_id: int, patience: float = PATIENCE) -> Right:
+    """Claim the firework that this Slurm job was submitted for.
 
     Parameters
     ----------
@@ -27,21 +40,57 @@ def may_run(launchpad: LaunchPad, fw_id: int, patience: float = PATIENCE) -> boo
         The firework.
     patience
         Time to wait for the id of the reservation, s.
+
+    Returns
+    -------
+    str
+        ``claimed``: check it out by its id. ``ready``: not reserved any more, whoever checks a
+        READY one out has it. ``none``: another job's, taken over, or run.
     """
     job = os.environ.get("SLURM_JOB_ID")
     end = time.monotonic() + patience
     while True:
         firework = launchpad.fireworks.find_one({"fw_id": fw_id}, {"state": 1, "launches": 1})
         if firework is None or firework["state"] != "RESERVED":
-            return firework is not None and firework["state"] == "READY"
+            ready = firework is not None and firework["state"] == "READY"
+            return "ready" if ready else "none"
         held_by = reservation_of(launchpad, firework)
-        if job is None or held_by == job:
-            return True
+        # without a note at the end qlaunch ended between sbatch and that
+        if job is None or held_by == job or (held_by is None and time.monotonic() > end):
+            return "claimed" if claim(launchpad, fw_id, firework["launches"]) else "none"
         if held_by is not None:
-            return False
-        if time.monotonic() > end:  # qlaunch ended between sbatch and its note
-            return True
+            return "none"
         time.sleep(0.5)
+
+
+def claim(launchpad: LaunchPad, fw_id: int, launches: Iterable[int]) -> bool:
+    """Claim a RESERVED firework; False if it is not any more, or somebody else has claimed it.
+
+    Parameters
+    ----------
+    launchpad
+        Where it is.
+    fw_id
+        The firework.
+    launches
+        Its launches as they were when its reservation was read.
+    """
+    now = datetime.now(UTC)
+    query = {"fw_id": fw_id, "state": "RESERVED", "launches": list(launches), **unclaimed(now)}
+    found = launchpad.fireworks.find_one_and_update(query, {"$set": {CLAIM: now}})
+    return found is not None
+
+
+def unclaimed(now: datetime | None = None) -> dict[str, Any]:
+    """Query for fireworks that nobody has claimed lately."""
+    before = (now or datetime.now(UTC)) - STALE
+    return {"$or": [{CLAIM: None}, {CLAIM: {"$lt": before}}]}
+
+
+def give_up_claim(launchpad: LaunchPad, fw_id: int) -> None:
+    """Let others claim a firework that was claimed and is RESERVED still."""
+    query = {"fw_id": fw_id, "state": "RESERVED"}
+    launchpad.fireworks.update_one(query, {"$unset": {CLAIM: ""}})
 
 
 def reservation_of(launchpad: LaunchPad, firework: dict[str, Any]) -> str | None:
@@ -56,6 +105,10 @@ def reservation_of(launchpad: LaunchPad, firework: dict[str, Any]) -> str | None
     """
     wanted = {"launch_id": {"$in": firework.get("launches", [])}, "state": "RESERVED"}
     launch = launchpad.launches.find_one(wanted, {"state_history": 1}, sort=[("launch_id", -1)])
-    history = launch["state_history"] if launch else []
-    ids = [entry["reservation_id"] for entry in history if entry.get("reservation_id")]
+    return noted_job(launch) if launch else None
+
+
+def noted_job(launch: dict[str, Any]) -> str | None:
+    """Slurm job that the document of a launch was reserved for."""
+    ids = [one["reservation_id"] for one in launch["state_history"] if one.get("reservation_id")]
     return str(ids[-1]) if ids else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sse_flows.errors import one_line
 from sse_flows.launchers.liveness import LOST, Verdict
+from sse_flows.launchers.reservation import claim, give_up_claim
 from sse_flows.launchers.snapshot import FireworkView, Snapshot, chunks
 
 if TYPE_CHECKING:
@@ -125,6 +126,10 @@ def rerun(scene: Scene, part: str, firework: FireworkView, kind: str, why: str) 
     if hindrance:
         scene.found(kind, firework.who, why, mend=hindrance)
         return False
+    reserved = firework.state == "RESERVED" and not scene.dry_run
+    if reserved and not claim(scene.launchpad, firework.fw_id, firework.launches):
+        scene.found(kind, firework.who, why, mend="another worker has just taken it over")
+        return False
     lost_too = scene.snapshot.parts[part].followers(firework.fw_id) | {firework.fw_id}
     scene.touched |= lost_too
     if not scene.dry_run and not _put_back(scene, firework, lost_too):
@@ -164,6 +169,7 @@ def _put_back(scene: Scene, firework: FireworkView, ids: set[int]) -> bool:
         else:
             pad.rerun_fw(firework.fw_id, rerun_duplicates=False)
     except LockedWorkflowError:
+        give_up_claim(pad, firework.fw_id)
         return False
     close_launches(pad, before)
     return True

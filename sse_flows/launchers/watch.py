@@ -21,6 +21,7 @@ from sse_flows.launchers.snapshot import (
     PartView,
     Snapshot,
     chunks,
+    moment,
     read_fireworks,
     read_parts,
     take_snapshot,
@@ -105,11 +106,23 @@ def watch(
     status.problems = _problems(plan, facts)
     status.lost = _lost(plan, facts)
     status.jobs = _count(facts.snapshot)
+    status.computed = _computed(plan, submission, facts.done)
     status.running = any(
         one.state == "RUNNING" and facts.verdicts[one.fw_id].state != LOST
         for one in facts.snapshot.fireworks.values()
     )
     return status
+
+
+def _computed(plan: Plan, submission: Submission, done: FinishedJobs) -> set[str]:
+    """Jobs that end a stage and were finished since the campaign was submitted."""
+    ends = {job for jobs in plan.jobs.values() for job in jobs.values()}
+    since = moment(submission.submitted_at)
+    if since is None:
+        return set()
+    # jobflow writes local time without saying so
+    finished = {job: datetime.fromisoformat(done.when(job)) for job in ends if done.when(job)}
+    return {job for job, when in finished.items() if when.astimezone(UTC) >= since}
 
 
 def judge_all(launchpad: LaunchPad, snapshot: Snapshot) -> tuple[Queue, dict[int, Verdict]]:

@@ -1,9 +1,10 @@
 """``sse worker``: many fireworks in one batch job, one after the other in a process kept warm.
 
 A Slurm job costs a place in the queue, and a Python process several seconds of imports and the
-loading of a model. So a worker runs the firework that its job was reserved for, and then whatever
-of the same category is READY, until the time or the work is used up. Fireworks are checked out and
-run by FireWorks' own Rocket; one whose worker is killed stays RUNNING until ``sse recover``.
+loading of a model. So a worker runs the firework that its job was reserved for, then whatever of
+its categories is READY, and then what is reserved for jobs that still wait in the queue, until the
+time or the work is used up. Fireworks are checked out and run by FireWorks' own Rocket; one whose
+worker is killed stays RUNNING until ``sse recover``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sse_flows.codes.walltime import seconds_left
 from sse_flows.errors import one_line
-from sse_flows.launchers.reservation import may_run
+from sse_flows.launchers.reservation import right_to_run
 from sse_flows.launchers.stop import Stop
+from sse_flows.launchers.takeover import Takeover
 
 if TYPE_CHECKING:
     from fireworks import FWorker, LaunchPad
@@ -113,27 +115,27 @@ class Worker:
     limits: Limits = field(default_factory=Limits)
     stop: Stop = field(default_factory=Stop)
 
+    def __post_init__(self) -> None:
+        self.takeover = Takeover(self.launchpad)
+
     def drain(self, first: int | None = None) -> Drained:
-        """Run a reserved firework, then READY ones until nothing is left or the time is up.
+        """Run a reserved firework, then others until nothing is left or the time is up.
 
         Parameters
         ----------
         first
             Id of the firework that this job was submitted for. It is passed over if it has been
-            run, or reserved again for another job, in the meantime.
+            run, taken over, or reserved again for another job, in the meantime; then the worker
+            goes on with what there is, but does not wait for more.
         """
         from pymongo.errors import PyMongoError
 
         done = Drained()
         self._prepare()
         try:
-            if first is not None and self._patiently(lambda: may_run(self.launchpad, first)):
-                done.fireworks += self._run(first)
-            while not (self.stop.requested or self.limits.time_is_up()):
-                if self._patiently(self._is_ready):
-                    done.fireworks += self._run()
-                elif not self._wait_for_work():
-                    break
+            if first is not None:
+                done.fireworks += self._run_first(first)
+            self._go_on(done, wait=first is None or done.fireworks > 0)
         except PyMongoError:
             done.ending = "no database"
             return done
@@ -142,6 +144,41 @@ class Worker:
         elif self.limits.time_is_up():
             done.ending = "time"
         return done
+
+    def _run_first(self, first: int) -> int:
+        """Run the firework of this job, if it is that still."""
+        right = self._patiently(lambda: right_to_run(self.launchpad, first))
+        if right == "claimed":
+            return self._run(first)
+        return self._run_if_ready(first) if right == "ready" else 0
+
+    def _go_on(self, done: Drained, wait: bool) -> None:
+        """Run what there is, and wait for more while others run, unless nothing ever ran here."""
+        end: float | None = None
+        while not (self.stop.requested or self.limits.time_is_up()):
+            ran = self._run_next()
+            if ran is not None:
+                done.fireworks += ran
+                end, wait = None, True
+                continue
+            end = end or time.monotonic() + self.limits.idle
+            if not wait or time.monotonic() >= end or not self._patiently(self._others_run):
+                return
+            self._sleep(min(2.0, self.limits.idle / 10))
+
+    def _run_next(self) -> int | None:
+        """Run what is READY, else what waits for a job that has not begun; None without either."""
+        if self._patiently(self._is_ready):
+            return self._run()
+        taken = self._patiently(lambda: self.takeover.claim_one(self.fworker.query))
+        return None if taken is None else self._run(taken)
+
+    def _run_if_ready(self, fw_id: int) -> int:
+        """Run this one if nobody else checks it out first, which by its id FireWorks ignores."""
+        from fireworks import FWorker
+
+        mine = FWorker(self.fworker.name, "", {"fw_id": fw_id}, self.fworker.env)
+        return self._run(fworker=mine)
 
     def _prepare(self) -> None:
         """Tell the launch documents where this runs, and leave killed fireworks RUNNING."""
@@ -158,14 +195,14 @@ class Worker:
 
         self.launchpad.complete_launch = complete_unless_killed  # type: ignore[method-assign]
 
-    def _run(self, fw_id: int | None = None) -> int:
+    def _run(self, fw_id: int | None = None, fworker: FWorker | None = None) -> int:
         """Check out and run one firework in a folder of its own; returns how many ran."""
         from fireworks.core.rocket_launcher import launch_rocket
         from pymongo.errors import PyMongoError
 
         with launch_folder():
             try:
-                ran = launch_rocket(self.launchpad, self.fworker, fw_id, strm_lvl="INFO")
+                ran = launch_rocket(self.launchpad, fworker or self.fworker, fw_id, strm_lvl="INFO")
             except PyMongoError:  # it stays RUNNING, for recover; is the database still there?
                 self._patiently(self._is_ready)
                 return 0
@@ -184,17 +221,6 @@ class Worker:
     def _others_run(self) -> bool:
         running = {"state": "RUNNING"}
         return self.launchpad.fireworks.find_one(running, {"fw_id": 1}) is not None
-
-    def _wait_for_work(self) -> bool:
-        """Wait while other fireworks run, which may bring some; whether something is READY."""
-        end = time.monotonic() + self.limits.idle
-        while time.monotonic() < end and self._patiently(self._others_run):
-            self._sleep(min(2.0, self.limits.idle / 10))
-            if self.stop.requested or self.limits.time_is_up():
-                return False
-            if self._patiently(self._is_ready):
-                return True
-        return False
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask the database, again and again while it is away, for some minutes."""

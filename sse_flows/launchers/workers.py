@@ -34,7 +34,8 @@ class Request:
     fw_id
         Firework that the Slurm job was submitted for.
     categories
-        What to run; by default that of `fw_id`, else those of ``my_fworker.yaml``.
+        What to run; by default that of `fw_id`, else those of ``my_fworker.yaml``, and what their
+        profile names under ``also``.
     processes, threads
         Worker processes, and threads of each.
     limits
@@ -76,6 +77,8 @@ def run_workers(request: Request, note: Callable[[str], None] = lambda text: Non
     fworker = load_fworker()
     categories = request.categories or _categories(launchpad, fworker, request.fw_id)
     profile = _profile(categories)
+    if not request.categories:
+        categories += tuple(one for one in profile["also"] if one not in categories)
     processes = request.processes or profile["processes"]
     request = replace(
         request,
@@ -127,7 +130,7 @@ def _profile(categories: tuple[str, ...]) -> Profile:
         return profiles[categories[0]]
     longest = [p["min_seconds"] for p in profiles.values() if p["min_seconds"] is not None]
     least = max(longest, default=None)
-    return Profile(queueadapter={}, processes=1, threads=1, min_seconds=least)
+    return Profile(queueadapter={}, processes=1, threads=1, min_seconds=least, also=[])
 
 
 def _worker(

@@ -21,6 +21,12 @@ def write(folder: Path, text: str) -> Path:
 def test_the_example_names_every_category_and_fits_the_adapter():
     profiles = load_profiles(ROOT / "launchers")
     assert tuple(profiles) == CATEGORIES
+    assert {name: profile["also"] for name, profile in profiles.items()} == {
+        "relax": ["supercell", "postprocess"],
+        "supercell": ["relax", "postprocess"],
+        "postprocess": [],
+        "models": ["postprocess"],
+    }
     for profile in profiles.values():
         adapter = SlurmAdapter(rocket_launch="sse worker singleshot", **profile["queueadapter"])
         assert f"--time={profile['queueadapter']['walltime']}" in adapter.get_script_str("/tmp")
@@ -36,18 +42,21 @@ def test_without_a_file_the_adapter_alone_decides(tmp_path):
         "processes": 1,
         "threads": 1,
         "min_seconds": None,
+        "also": ["supercell", "postprocess", "models"],
     }
 
 
 def test_keys_of_the_worker_do_not_go_into_the_script(tmp_path):
     text = "relax: {walltime: 24:00:00, nodes: 2, processes: 4, threads: 2, min_seconds: 60}\n"
-    text += "models:\n"
+    text += "models:\nsupercell: {also: [relax]}\npostprocess: {also: []}\n"
     profiles = load_profiles(write(tmp_path, text))
+    assert (profiles["supercell"]["also"], profiles["postprocess"]["also"]) == (["relax"], [])
     assert profiles["relax"] == {
         "queueadapter": {"walltime": "24:00:00", "nodes": 2},
         "processes": 4,
         "threads": 2,
         "min_seconds": 60,
+        "also": ["postprocess"],
     }
     assert profiles["models"]["queueadapter"] == {}
 
@@ -57,6 +66,8 @@ def test_keys_of_the_worker_do_not_go_into_the_script(tmp_path):
     [
         ("relaxation: {nodes: 1}", "unknown category: relaxation. Did you mean relax?"),
         ("relax: {wall_time: 1}", "unknown key in relax: wall_time. Did you mean walltime?"),
+        ("relax: {also: relax}", "relax.also is 'relax'. Write a list of relax, supercell"),
+        ("relax: {also: [post]}", "relax.also is ['post']"),
         ("relax: {rocket_launch: rm}", "unknown key in relax: rocket_launch"),
         ("relax: {walltime: soon}", "relax.walltime is 'soon'. Write it as Slurm does"),
         ("relax: {walltime: 1.5}", "relax.walltime is 1.5"),

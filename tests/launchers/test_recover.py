@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,7 @@ from jobflow import Flow
 from sse_flows.campaign.flow import Plan
 from sse_flows.campaign.keys import keyed
 from sse_flows.launchers import recover as module
-from sse_flows.launchers import repair, watch
+from sse_flows.launchers import repair, reservation, watch
 from sse_flows.launchers.queue import Queue, QueueJob
 from sse_flows.launchers.recover import recover
 from sse_flows.launchers.submission import Submission
@@ -176,6 +177,21 @@ def test_a_job_that_ended_while_slurm_was_asked_is_left_alone(bench, mend, monke
     monkeypatch.setattr(watch, "ask_slurm", ask)
     assert mend() == []
     assert bench.state(part["relax"]) == "COMPLETED"
+
+
+def test_a_reservation_that_a_worker_takes_over_is_left_to_it_for_a_while(
+    bench, mend, slurm, monkeypatch
+):
+    part = bench.part("a", CHAIN)
+    launch = bench.reserve(part["relax"], 5)  # its job is gone: the worker has cancelled it
+    assert reservation.claim(bench.pad, part["relax"], [launch])
+    (left,) = mend()
+    assert (left.did, left.mend) == ("", "another worker has just taken it over")
+    assert bench.state(part["relax"]) == "RESERVED"
+    monkeypatch.setattr(reservation, "STALE", timedelta(0))
+    time.sleep(0.01)
+    assert kinds(mend()) == [module.LOST_RESERVATION]
+    assert bench.state(part["relax"]) == "READY"
 
 
 TOLERANT = ("phonons-1", "descriptors")

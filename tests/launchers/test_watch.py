@@ -73,6 +73,15 @@ def test_before_anything_runs_the_first_stage_is_ready(slurm):
     assert slurm.calls == []
 
 
+def test_what_was_finished_before_it_was_submitted_was_not_computed_by_it(slurm):
+    campaign = Campaign("ab")
+    campaign.finish("a", "order", "relax")
+    ends = campaign.plan.jobs["a"]
+    assert campaign.status().computed == {ends["order"], ends["relax"]}
+    campaign.submission.submitted_at = "2031-01-01"
+    assert campaign.status().computed == set()
+
+
 def test_every_state_is_told(slurm):
     campaign = Campaign("abcdefg")
     bench, jobs = campaign.bench, campaign.jobs

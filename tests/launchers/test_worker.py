@@ -15,7 +15,7 @@ import pytest
 
 from sse_flows.launchers import stop as stop_module
 from sse_flows.launchers import worker as worker_module
-from sse_flows.launchers.reservation import may_run
+from sse_flows.launchers.reservation import right_to_run
 from sse_flows.launchers.stop import Stop, being_killed
 from sse_flows.launchers.worker import Limits, Worker
 from sse_flows.launchers.workers import Request, run_workers
@@ -125,12 +125,14 @@ def test_a_job_that_starts_before_qlaunch_notes_its_id_waits_for_the_note(launch
     launch = reserve(launchpad, fw_id)
     monkeypatch.setenv("SLURM_JOB_ID", "13")
     threading.Timer(0.7, launchpad.set_reservation_id, args=[launch, "14"]).start()
-    assert not may_run(launchpad, fw_id)
+    assert right_to_run(launchpad, fw_id) == "none"
     launchpad.cancel_reservation(launch)
-    assert may_run(launchpad, fw_id)  # READY again: anyone's
+    assert right_to_run(launchpad, fw_id) == "ready"  # anyone's
     reserve(launchpad, fw_id)
-    assert may_run(launchpad, fw_id, patience=0.1)  # qlaunch was killed before the note
-    assert not may_run(launchpad, 10**6)
+    # qlaunch was killed before the note
+    assert right_to_run(launchpad, fw_id, patience=0.1) == "claimed"
+    assert right_to_run(launchpad, fw_id, patience=0.1) == "none"
+    assert right_to_run(launchpad, 10**6) == "none"
 
 
 def test_one_that_has_been_run_is_not_run_again(worker, launchpad):
