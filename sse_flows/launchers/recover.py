@@ -200,6 +200,10 @@ def _rerun_failed(scene: Scene, options: Options) -> None:
         elif options.failed:
             _reset_retries(scene, one)
             rerun(scene, part, one, FAILED_RUN, reason)
+        elif failure is None and one.launch is not None:
+            # FireWorks calls a firework failed whose workflow it could not read just then
+            why = f"its launch is {one.launch.state.lower()}, only the workflow was not updated"
+            _retry(scene, part, one, FAILED_RUN, why, options)
         elif kind is not None:
             _retry(scene, part, one, FAILED_RUN, f"{kind}: {reason}", options)
 

@@ -203,8 +203,8 @@ class Worker:
         with launch_folder():
             try:
                 ran = launch_rocket(self.launchpad, fworker or self.fworker, fw_id, strm_lvl="INFO")
-            except PyMongoError:  # it stays RUNNING, for recover; is the database still there?
-                self._patiently(self._is_ready)
+            except (PyMongoError, RuntimeError):  # left to recover; is the database still there?
+                self._patiently(self._is_ready)  # RuntimeError: FireWorks' for a failed refresh
                 return 0
             except ValueError as error:  # one that no workflow holds, since its maker was killed
                 warnings.warn(f"firework passed over: {one_line(error)}", stacklevel=2)

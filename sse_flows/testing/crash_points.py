@@ -69,7 +69,8 @@ def _drain(launchpad: LaunchPad, store: JobStore, number: int, signal_number: in
 
     monitoring.register(_CountedWrites(number, happen))
     settings: dict[str, Any] = launchpad.to_dict()
-    SETTINGS.JOB_STORE = JobStore.from_dict(store.as_dict())
+    configured: Any = JobStore.from_dict(store.as_dict())
+    SETTINGS.JOB_STORE = configured
     for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
         os.environ.pop(name, None)
     fresh = LaunchPad.from_dict({**settings, "strm_lvl": "CRITICAL"})

@@ -175,8 +175,11 @@ class FaultRun:
 
     def wait_until_begun(self, *compounds: str, times: int = 1, timeout: float = 120) -> None:
         """Wait until these relaxations compute, for the first time or once more."""
-        for one in compounds:
-            wait_until(lambda one=one: self.begun(one) >= times, timeout, f"{one} to begin")
+        wait_until(
+            lambda: all(self.begun(one) >= times for one in compounds),
+            timeout,
+            f"{', '.join(compounds)} to begin",
+        )
 
     def open_gates(self, *compounds: str) -> None:
         """Let relaxations come to their end; all by default."""

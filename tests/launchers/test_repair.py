@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fireworks import FWAction
 
+from sse_flows.launchers import recover as module
 from sse_flows.launchers import repair
 from sse_flows.launchers.recover import recover
 from sse_flows.launchers.scene import Scene
@@ -11,16 +12,20 @@ from sse_flows.launchers.snapshot import take_snapshot
 from sse_flows.testing.launchpad_states import CHAIN, kinds
 
 
-def test_one_that_cannot_be_read_stops_no_other(bench, mend):
+def test_one_that_cannot_be_read_stops_no_other_and_is_then_run_again(bench, slurm):
     part, other = bench.part("a", CHAIN), bench.part("b", CHAIN)
     launch = bench.start(part["relax"], 5)
     ended = {"state": "COMPLETED", "created_on": "2020-01-01T00:00:00"}  # and no action
     change = {"$set": {"state": "COMPLETED"}, "$push": {"state_history": ended}}
     bench.pad.launches.update_one({"launch_id": launch}, change)
     bench.start(other["relax"], 6)
-    found = mend()
+    found = recover(bench.pad, bench.store, list(bench.ids), sleep=lambda seconds: None)
     assert "cannot be refreshed" in kinds(found, done=False)
     assert bench.state(other["relax"]) == "READY"
+    assert bench.state(part["relax"]) == "FIZZLED"
+    found = recover(bench.pad, bench.store, list(bench.ids), sleep=lambda seconds: None)
+    assert kinds(found) == [module.FAILED_RUN]
+    assert bench.state(part["relax"]) == "READY"
 
 
 def test_an_end_that_was_not_taken_up_is(bench, mend):
