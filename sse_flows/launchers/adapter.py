@@ -155,6 +155,8 @@ class SlurmAdapter(CommonAdapter):
                 if self.get_njobs_in_queue() < most:
                     return
                 failures = 0
+            except Interrupted:
+                raise
             except RuntimeError:
                 failures += 1
                 if failures == SUBMIT_ATTEMPTS:
@@ -169,7 +171,8 @@ class SlurmAdapter(CommonAdapter):
             try:
                 return str(self._parse_jobid(_answer(command, 120.0)))
             except RuntimeError as error:
-                if attempt == SUBMIT_ATTEMPTS or not NOT_SUBMITTED.search(str(error)):
+                given_up = attempt == SUBMIT_ATTEMPTS or isinstance(error, Interrupted)
+                if given_up or not NOT_SUBMITTED.search(str(error)):
                     raise
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -211,12 +214,16 @@ def _answer(command: list[str], timeout: float) -> str:
     return done.stdout
 
 
+class Interrupted(RuntimeError):
+    """Somebody wants ``qlaunch`` to end: no failure of Slurm, to be tried again."""
+
+
 @contextlib.contextmanager
 def _interrupts_as_errors() -> Iterator[None]:
     """Ctrl-C and SIGTERM become a RuntimeError: FireWorks gives a reservation back for no less."""
 
     def stop(number: int, frame: Any) -> None:
-        raise RuntimeError(f"stopped by {signal.Signals(number).name} before the job was submitted")
+        raise Interrupted(f"stopped by {signal.Signals(number).name} before the job was submitted")
 
     if threading.current_thread() is not threading.main_thread():
         yield

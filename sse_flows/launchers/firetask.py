@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MAX_CONTINUED = 20
 """A job that ran out of time this often is no longer continued."""
 
+ASKED_FOR = "asked_for"
+"""Key in a document's metadata: ids of further jobs that the job asked for."""
+
 _TRACEBACK_TAIL = 4000
 _connected: tuple[Any, int, Any] | None = None
 
@@ -106,7 +109,10 @@ class Launch:
 
 
 class FencedStore:
-    """A store that takes documents only from the launch that counts; else as the store itself.
+    """A store that keeps what a job stores until it is written; else as the store itself.
+
+    Documents are taken only from the launch that counts. One whose job asks for further jobs says
+    for which: its worker may be killed before FireWorks has heard of them.
 
     Nor does it take what somebody else has stored meanwhile: two compounds may ask for the same
     job, and a document written again would look newer than what was made of it.
@@ -125,20 +131,33 @@ class FencedStore:
         self, store: JobStore, launch: Launch, is_there: Callable[[], bool] = lambda: False
     ):
         self._store, self._launch, self._is_there = store, launch, is_there
+        self._kept: list[tuple[Any, dict[str, Any]]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def update(self, *arguments: Any, **keywords: Any) -> Any:
-        """Store documents; arguments as of :meth:`jobflow.JobStore.update`.
+    def update(self, docs: Any, **options: Any) -> None:
+        """Keep a document; arguments as of :meth:`jobflow.JobStore.update`."""
+        self._kept.append((docs, options))
+
+    def write(self, asked_for: list[str]) -> None:
+        """Store what was kept.
+
+        Parameters
+        ----------
+        asked_for
+            Ids of further jobs that the job asks for.
 
         Raises
         ------
         Superseded
             Another launch counts by now.
         """
-        self._launch.check()
-        return None if self._is_there() else self._store.update(*arguments, **keywords)
+        for docs, options in self._kept:
+            mark = {"metadata": {**docs.metadata, ASKED_FOR: asked_for}} if asked_for else None
+            self._launch.check()
+            if not self._is_there():
+                self._store.update(docs.model_copy(update=mark) if mark else docs, **options)
 
 
 @explicit_serialize
@@ -177,10 +196,13 @@ class CampaignFiretask(FiretaskBase):
         return action
 
     def _action(self, spec: dict[str, Any], launch: Launch) -> FWAction:
+        from sse_flows.campaign.finished import note_nothing
+
         store = open_store()
         job = _decoded(self["job"])
         inputs = set(job.input_uuids) - {job.uuid}  # before they are resolved
-        if _is_finished(store, job.uuid, inputs):
+        part = spec["sse"]["part"]
+        if _is_finished(store, job.uuid, inputs) and _is_whole(store, job, launch, part):
             return FWAction()
         fenced: Any = FencedStore(store, launch, lambda: _is_finished(store, job.uuid, inputs))
         try:
@@ -188,7 +210,10 @@ class CampaignFiretask(FiretaskBase):
                 response = job.run(fenced)
         except OutOfTimeError as error:
             return _continued(spec, job, error)
-        return _follow_up(response, job, spec)
+        action = _follow_up(response, job, spec)
+        fenced.write(_asked_for(action))
+        note_nothing(store, job, response)
+        return action
 
 
 def open_store() -> JobStore:
@@ -241,6 +266,24 @@ def _is_finished(store: JobStore, uuid: str, inputs: set[str]) -> bool:
     finished = FinishedJobs(store)
     finished.look_up([uuid, *inputs])
     return finished.is_current(uuid, inputs)
+
+
+def _is_whole(store: JobStore, job: Job, launch: Launch, part: str) -> bool:
+    """Whether the further jobs that a finished job asked for are finished or on the LaunchPad."""
+    mark = f"metadata.{ASKED_FOR}"
+    doc = store.query_one({"uuid": job.uuid, "index": job.index}, properties=[mark])
+    asked = ((doc or {}).get("metadata") or {}).get(ASKED_FOR)
+    if not asked:
+        return True
+    query = {"spec.sse.uuid": {"$in": asked}, "spec.sse.part": part, "state": {"$ne": "ARCHIVED"}}
+    there = launch.launchpad.fireworks.distinct("fw_id", query)
+    workflow = launch.launchpad.workflows.find_one({"nodes": launch.fw_id}, {"nodes": 1})
+    return not set(there).isdisjoint((workflow or {}).get("nodes", []))
+
+
+def _asked_for(action: FWAction) -> list[str]:
+    flows = [*action.detours, *action.additions]
+    return sorted({one.spec["sse"]["uuid"] for flow in flows for one in flow.fws})
 
 
 def _continued(spec: dict[str, Any], job: Job, error: OutOfTimeError) -> FWAction:

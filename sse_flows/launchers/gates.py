@@ -110,6 +110,10 @@ class _PartState:
     parents: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     children: dict[int, list[int]] = field(default_factory=dict)
 
+    def keep(self, held: set[int]) -> None:
+        """Forget fireworks that no workflow holds: their maker runs still, or died over them."""
+        self.states = {one: state for one, state in self.states.items() if one in held}
+
     @property
     def settled(self) -> bool:
         if any(state in ACTIVE for state in self.states.values()):
@@ -147,8 +151,13 @@ def _read(launchpad: LaunchPad, parts: list[str], found: dict[str, _PartState]) 
     links = launchpad.workflows.find(
         {"metadata.sse.part": {"$in": parts}}, {"links": 1, "metadata.sse.part": 1}
     )
+    held: dict[str, set[int]] = defaultdict(set)
     for doc in links:
-        _add_links(found[doc["metadata"]["sse"]["part"]], doc["links"])
+        part = doc["metadata"]["sse"]["part"]
+        held[part] |= {int(one) for one in doc["links"]}
+        _add_links(found[part], doc["links"])
+    for part in parts:
+        found[part].keep(held[part])
 
 
 def _add_links(state: _PartState, links: dict[str, list[int]]) -> None:

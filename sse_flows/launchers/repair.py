@@ -13,9 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sse_flows.launchers.liveness import GRACE
 from sse_flows.launchers.scene import Scene, refresh
-from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
+from sse_flows.launchers.snapshot import PartView, chunks, read_fireworks, read_parts
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -39,6 +38,7 @@ LOCK, HALF_WRITTEN, NOT_TAKEN_UP, ORPHAN, STUCK = (
     "waits for nothing",
 )
 _ENDED = ("COMPLETED", "FIZZLED")
+_DONE_WITH = ("COMPLETED", "ARCHIVED")
 
 
 def break_locks(
@@ -226,22 +226,31 @@ def _waiting_for_nothing(part: PartView) -> set[int]:
     }
 
 
-def archive_orphans(scene: Scene, now: datetime | None = None) -> None:
-    """Archive fireworks that no workflow holds: they were written, but not the workflow's part."""
-    now = now or datetime.now(UTC)
+def archive_orphans(scene: Scene) -> None:
+    """Archive fireworks that no workflow holds: they were written, but not the workflow's part.
+
+    Whoever lets a workflow grow holds its lock meanwhile, so an unlocked one has all it will have.
+    """
     pad = scene.launchpad
-    ours = scene.snapshot.part_of()
-    query: dict[str, Any] = {"state": {"$in": ["READY", "FIZZLED"]}, "spec.sse.part": _in(scene)}
-    fields = {"_id": 0, "fw_id": 1, "name": 1, "created_on": 1, "state": 1}
+    query: dict[str, Any] = {"state": {"$nin": list(_DONE_WITH)}, "spec.sse.part": _in(scene)}
+    fields = {"_id": 0, "fw_id": 1, "name": 1, "state": 1, "spec.sse.part": 1}
+    held = {fw_id for part in scene.snapshot.parts.values() for fw_id in part.states}
     for doc in pad.fireworks.find(query, fields):
-        made = moment(doc.get("created_on"))
-        young = made is None or (now - made).total_seconds() < GRACE
-        if doc["fw_id"] in ours or young or pad.workflows.find_one({"nodes": doc["fw_id"]}):
+        if doc["fw_id"] in held or not _is_orphan(pad, doc["fw_id"], doc["spec"]["sse"]["part"]):
             continue
         if not scene.dry_run:
             mine = {"fw_id": doc["fw_id"], "state": doc["state"]}
             pad.fireworks.update_one(mine, {"$set": {"state": "ARCHIVED"}})
         scene.found(ORPHAN, doc.get("name", str(doc["fw_id"])), "no workflow holds it", "archived")
+
+
+def _is_orphan(pad: LaunchPad, fw_id: int, part: str) -> bool:
+    """Whether no workflow holds a firework, nor grows just now: read in this order."""
+    growing = {"metadata.sse.part": part, "locked": {"$exists": True}}
+    return not (
+        pad.workflows.find_one(growing, {"_id": 1})
+        or pad.workflows.find_one({"nodes": fw_id}, {"_id": 1})
+    )
 
 
 def _in(scene: Scene) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import contextlib
 import os
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sse_flows.codes.walltime import seconds_left
+from sse_flows.errors import one_line
 from sse_flows.launchers.reservation import right_to_run
 from sse_flows.launchers.stop import Stop
 from sse_flows.launchers.takeover import Takeover
@@ -203,6 +205,9 @@ class Worker:
                 ran = launch_rocket(self.launchpad, fworker or self.fworker, fw_id, strm_lvl="INFO")
             except PyMongoError:  # it stays RUNNING, for recover; is the database still there?
                 self._patiently(self._is_ready)
+                return 0
+            except ValueError as error:  # one that no workflow holds, since its maker was killed
+                warnings.warn(f"firework passed over: {one_line(error)}", stacklevel=2)
                 return 0
             finally:
                 self.launchpad.backup_launch_data.clear()  # FireWorks keeps every one for ever

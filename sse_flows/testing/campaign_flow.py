@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from jobflow import Flow, Job
@@ -16,6 +17,7 @@ def campaign_flow(
     failing: Iterable[str] = (),
     references: Mapping[str, float] | None = None,
     until: str | None = None,
+    relaxations: Mapping[str, Callable[[Any, str | None], Job]] | None = None,
 ) -> Flow:
     """References, one chain a compound that grows while it runs, and what comes last.
 
@@ -31,15 +33,19 @@ def campaign_flow(
         Name and number of each reference, ``{"Li": 1}`` unless given; every compound needs all.
     until
         A file: what fails does so only until it is there.
+    relaxations
+        Compound -> what makes its relaxation of a number and the log, where it is another job.
     """
     failing = set(failing)
+    relaxations = relaxations or {}
     known = {
         name: _label(_job(number, log, name in failing, until), "references", name)
         for name, number in ({"Li": 1.0} if references is None else references).items()
     }
     chains, last = [], []
     for name, number in compounds.items():
-        chain = _chain(number, [job.output for job in known.values()], log, name in failing, until)
+        relax = relaxations.get(name, partial(_job, failing=name in failing, until=until))
+        chain = _chain(number, [job.output for job in known.values()], log, relax)
         stages = zip(("order", "relax", "phonons", "descriptors"), chain, strict=True)
         chains.append(Flow([_label(part, stage, name) for stage, part in stages], name=name))
         last.append(chain[-1].jobs[-1].output)
@@ -50,10 +56,13 @@ def campaign_flow(
 
 
 def _chain(
-    number: float, references: list[Any], log: str | None, failing: bool, until: str | None
+    number: float,
+    references: list[Any],
+    log: str | None,
+    relaxation: Callable[[Any, str | None], Job],
 ) -> list[Any]:
     order = jobs.add(number, 0.5, log)
-    relax = _job(order.output, log, failing, until)
+    relax = relaxation(order.output, log)
     fan = jobs.fan_out([1, 2, number], log)
     turn = jobs.detour(relax.output, log)
     energies = _tolerant(jobs.total(references, log))

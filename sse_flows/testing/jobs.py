@@ -5,6 +5,7 @@ Each writes a line into a log when it runs, so that a test can count what was co
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import time
@@ -111,6 +112,39 @@ def need_file(number: float, path: str, log: str | None = None) -> float:
     if not Path(path).is_file():
         raise SSEError(f"no file {Path(path).name}")
     return number
+
+
+@job
+def hold(number: float, gate: str, log: str | None = None, timeout: float = 300.0) -> float:
+    """Hand on a number once a file is there: a calculation that a test ends when it wants."""
+    _record(log)
+    end = time.monotonic() + timeout
+    while not Path(gate).is_file():
+        if time.monotonic() > end:
+            raise TimeoutError(f"no file {Path(gate).name}")
+        time.sleep(0.05)
+    return number
+
+
+@job
+def write_output(number: float, size: int, log: str | None = None) -> float:
+    """Hand on a number after leaving an output of `size` bytes in the working folder."""
+    _record(log)
+    with Path("output").open("wb") as file:
+        file.write(bytes(size))
+    return number
+
+
+@job
+def read_back(number: float, gate: str, log: str | None = None) -> float:
+    """Write a number into a compressed output, wait for a file, and read the number again."""
+    _record(log)
+    with gzip.open("output.gz", "wt") as file:
+        file.write(f"{number:2000.6f}")
+    while not Path(gate).is_file():
+        time.sleep(0.05)
+    with gzip.open("output.gz", "rt") as file:
+        return float(file.read())
 
 
 @job

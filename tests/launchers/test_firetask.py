@@ -134,10 +134,14 @@ def test_a_store_takes_nothing_from_a_zombie(cluster):
     launch.check()
     take_over(cluster)
     document = {"uuid": "u", "index": 1, "output": 1}
+    late = FencedStore(cluster.store, launch)
+    late.update(document, key=["uuid", "index"])
     with pytest.raises(Superseded):
-        FencedStore(cluster.store, launch).update(document, key=["uuid", "index"])
+        late.write([])
     assert not cluster.documents()
-    FencedStore(cluster.store, Launch(cluster.launchpad, 1)).update(document, key=["uuid", "index"])
+    fresh = FencedStore(cluster.store, Launch(cluster.launchpad, 1))
+    fresh.update(document, key=["uuid", "index"])
+    fresh.write([])
     assert cluster.documents() == {("u", 1): 1}
 
 
