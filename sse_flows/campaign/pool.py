@@ -122,12 +122,15 @@ def _gather(
     return [compound for intake in found for compound in intake.compounds]
 
 
+_SOURCES = ("source", "property_source", "conductivity_source")
+
+
 def _named_from(compound: Compound, base: Path) -> Compound:
-    """The compound with its file named from the campaign's folder, wherever that lies."""
-    path = Path(compound.source)
-    if not path.is_relative_to(base):  # a DOI that the file names, or a file elsewhere
-        return compound
-    return compound.model_copy(update={"source": path.relative_to(base).as_posix()})
+    """The compound with its files named from the campaign's folder, wherever that lies."""
+    here = f"{base}/"  # what does not begin with it is a DOI, or a file elsewhere
+    named = {field: getattr(compound, field) for field in _SOURCES}
+    update = {field: text.removeprefix(here) for field, text in named.items() if text}
+    return compound.model_copy(update=update)
 
 
 def _add(pool: Pool, compound: Compound, role: str) -> None:

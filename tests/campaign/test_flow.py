@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+from pathlib import Path
 
 import pytest
 from jobflow import JobStore, run_locally
@@ -16,6 +18,7 @@ from sse_flows.errors import SSEError
 
 pytestmark = pytest.mark.forcefield
 
+CAMPAIGNS = Path(__file__).parents[2] / "campaigns"
 QUICK = {
     "phonons": {"min_length": 4.0},
     "models": {"max_features": 1, "trees": 10, "nested": False},
@@ -39,6 +42,15 @@ def test_campaigns_that_share_a_compound_share_its_jobs():
     second = campaign("second", ["lii", "li3p"], []).plan().jobs
     assert first["lii"] == second["lii"]
     assert list(first["lii"]) == list(STAGES)
+
+
+def test_a_campaign_that_was_moved_finds_its_results(tmp_path):
+    plans = []
+    for folder in ("here", "deep/there"):
+        shutil.copytree(CAMPAIGNS, tmp_path / folder)
+        plan = Campaign.from_file(tmp_path / folder / "demo.yaml").plan()
+        plans.append((plan.jobs, plan.models, plan.screening))
+    assert plans[0] == plans[1]
 
 
 def test_another_setting_is_another_job():
