@@ -55,6 +55,8 @@ def judge(firework: FireworkView, queue: Queue, now: datetime | None = None) -> 
     if launch is None or (firework.state == "RESERVED" and launch.job_id is None):
         what = "reservation without a job" if firework.state == "RESERVED" else "run that never was"
         return _leftover(firework, what, now)
+    if firework.state == "RUNNING" and launch.died is not None:
+        return Verdict(LOST, f"process {launch.pid} ended with {launch.died}")
     if launch.job_id is not None:
         verdict = _judge_job(launch, queue)
         known = queue.jobs.get(launch.job_id)

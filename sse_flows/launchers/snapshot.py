@@ -76,6 +76,8 @@ class LaunchView:
         Where it runs.
     failure
         Why it failed.
+    died
+        What the processes beside it, in the same job, saw of its end: a code of exit.
     """
 
     launch_id: int
@@ -89,6 +91,7 @@ class LaunchView:
     pid: int | None = None
     folder: str | None = None
     failure: LaunchFailure | None = None
+    died: int | None = None
 
 
 @dataclass(frozen=True)
@@ -336,4 +339,5 @@ def _launch(doc: dict) -> LaunchView:
         env.get("pid"),
         doc.get("launch_dir"),
         failure_of(doc.get("action")) if doc["state"] == "FIZZLED" else None,
+        env.get("died"),
     )

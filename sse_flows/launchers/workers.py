@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -11,11 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pymongo.errors import PyMongoError
+
 from sse_flows.errors import SSEError
 from sse_flows.launchers.profiles import Profile, load_profiles
 from sse_flows.launchers.settings import load_fworker, open_launchpad
 from sse_flows.launchers.stop import Stop
-from sse_flows.launchers.worker import DATABASE_PATIENCE, Drained, Limits, Worker
+from sse_flows.launchers.worker import (
+    DATABASE_PATIENCE,
+    Drained,
+    Limits,
+    Worker,
+    this_process,
+)
 from sse_flows.processes import THREAD_VARIABLES, end_with
 
 if TYPE_CHECKING:
@@ -153,17 +162,38 @@ def _run_processes(
         child.start()
         children.append(child)
     told = False
-    while any(child.is_alive() for child in children):
+    bad: list[Any] = []
+    while alive := [child for child in children if child.is_alive()]:
         if stop.requested and not told:
             told = True
-            for child in children:
-                if child.is_alive():
-                    os.kill(child.pid, signal.SIGTERM if stop.killed else signal.SIGUSR1)
+            for child in alive:
+                os.kill(child.pid, signal.SIGTERM if stop.killed else signal.SIGUSR1)
+        bad += _take_note(children, bad, note)
         time.sleep(0.2)
-    bad = [child for child in children if child.exitcode]
+    bad += _take_note(children, bad, note)
+    return not bad
+
+
+def _take_note(children: list[Any], known: list[Any], note: Callable[[str], None]) -> list[Any]:
+    """Processes that have ended badly since; the LaunchPad is told, for their job may go on."""
+    bad = [child for child in children if child.exitcode and child not in known]
     for child in bad:
         note(f"worker process {child.pid} ended with {child.exitcode}; see `sse recover`")
-    return not bad
+        with contextlib.suppress(SSEError, PyMongoError):  # it is lost at the latest with its job
+            mark_died(open_launchpad(create=False), child.pid, child.exitcode)
+    return bad
+
+
+def mark_died(launchpad: LaunchPad, pid: int, code: int) -> None:
+    """Write down that a worker process of this job and machine has died in the midst of its work.
+
+    Slurm only knows of the job, which may go on for a day with the other processes.
+    """
+    here = {**this_process(), "pid": pid}
+    query = {f"fworker.env.{name}": value for name, value in here.items()}
+    launchpad.launches.update_many(
+        {**query, "state": "RUNNING"}, {"$set": {"fworker.env.died": code}}
+    )
 
 
 def _child(request: Request, limits: Limits, parent: int) -> None:

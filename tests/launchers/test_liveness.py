@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from sse_flows.launchers import recover as module
+from sse_flows.launchers.workers import mark_died
 from sse_flows.testing.launchpad_states import CHAIN, kinds
 
 
@@ -48,6 +49,22 @@ def test_a_run_whose_job_is_gone_is_put_back(bench, mend, slurm, state, why):
     assert bench.state(part["relax"]) == "READY"
     assert bench.remembered(part["relax"]) == "READY"
     assert launch_of(bench, part["relax"])["state"] == "FIZZLED"
+
+
+def test_a_process_that_died_in_a_job_that_goes_on_is_put_back(bench, mend, slurm):
+    part, other = bench.part("a", CHAIN), bench.part("b", CHAIN)
+    bench.start(part["relax"], 5, host=socket.gethostname(), pid=77)
+    bench.start(other["relax"], 5, host=socket.gethostname(), pid=78)
+    slurm.set(j5="RUNNING")
+    assert mend() == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_JOB_ID", "5")
+        patch.delenv("SLURM_CLUSTER_NAME", raising=False)
+        mark_died(bench.pad, 77, -9)
+    found = mend()
+    assert [(one.kind, one.who) for one in found] == [(module.LOST_RUN, "a relax")]
+    assert "process 77 ended with -9" in found[0].why
+    assert bench.state(other["relax"]) == "RUNNING"
 
 
 def test_a_run_in_a_job_that_began_anew_is_put_back(bench, mend, slurm):

@@ -298,6 +298,8 @@ def test_a_process_that_dies_is_told_and_its_firework_stays_running(launchpad, s
     assert done.returncode == 1
     assert "ended with 9; see `sse recover`" in done.stdout
     assert states(launchpad) == {fatal: "RUNNING", fine: "COMPLETED"}
+    died = {one["fw_id"]: one["fworker"]["env"].get("died") for one in launchpad.launches.find({})}
+    assert died == {fatal: 9, fine: None}
 
 
 def test_the_category_can_be_named_and_a_strange_time_limit_is_refused(launchpad, site):
