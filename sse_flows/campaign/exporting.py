@@ -19,6 +19,7 @@ from sse_flows.campaign.flow import STAGES, Campaign, Plan
 from sse_flows.campaign.places import PLAN_FILE
 from sse_flows.campaign.results import installed_versions
 from sse_flows.errors import SSEError
+from sse_flows.files import write_whole
 from sse_flows.store.archive import Archive, ArchiveWriter
 from sse_flows.store.export import Exported, Key, Taken, read_documents, write_documents
 from sse_flows.store.jobstore import open_store
@@ -244,12 +245,8 @@ def _unpack_input(archive: Archive, base: Path, anywhere: bool) -> Campaign:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    draft = target.with_name(f".{target.name}.new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(target)
+        write_whole(target, content)
     except OSError as error:
         raise SSEError(
             f"cannot write {target}: {error.strerror}", mend="Name another folder with --folder"

@@ -36,6 +36,7 @@ from sse_flows.campaign.pool import (
 )
 from sse_flows.campaign.tables import table_hash, table_path
 from sse_flows.errors import SSEError
+from sse_flows.files import write_whole
 from sse_flows.structures.compound import Compound
 
 if TYPE_CHECKING:
@@ -62,10 +63,7 @@ class Plan(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Write into the results folder, whole or not at all."""
-        target = folder / PLAN_FILE
-        draft = target.with_suffix(".new")
-        draft.write_text(self.model_dump_json(indent=1))
-        draft.replace(target)
+        write_whole(folder / PLAN_FILE, self.model_dump_json(indent=1))
 
     @classmethod
     def read(cls, folder: Path) -> Plan:

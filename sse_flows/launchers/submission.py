@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from sse_flows.errors import SSEError
+from sse_flows.files import write_whole
 
 SUBMISSION_FILE = "submission.json"
 
@@ -30,10 +31,7 @@ class Submission(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Write into the results folder, whole or not at all."""
-        target = folder / SUBMISSION_FILE
-        draft = target.with_suffix(".new")
-        draft.write_text(self.model_dump_json(indent=1))
-        draft.replace(target)
+        write_whole(folder / SUBMISSION_FILE, self.model_dump_json(indent=1))
 
     @classmethod
     def read(cls, folder: Path) -> Submission:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sse_flows.errors import SSEError
+from sse_flows.files import write_whole
 from sse_flows.structures.materials_project import Access
 
 PAGE = 500
@@ -138,11 +139,8 @@ def _name(query: dict[str, Any]) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise SSEError(
             f"cannot write {path}: {error.strerror}", mend="Choose another folder for the cache"

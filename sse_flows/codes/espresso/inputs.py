@@ -17,6 +17,7 @@ from sse_flows.codes.espresso.pseudopotentials import Pseudopotential
 from sse_flows.codes.presets import named_settings
 from sse_flows.codes.sites import site_symbols
 from sse_flows.codes.spin import MAGNETIC, has_moments, is_polarised
+from sse_flows.files import write_whole
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -275,6 +276,4 @@ def edit_input(
             else:
                 section[key] = value
     # whole or not at all: a job killed here must find its input again
-    draft = path.with_suffix(".new")
-    draft.write_text(namelists.to_string() + "\n".join(cards) + "\n")
-    draft.replace(path)
+    write_whole(path, namelists.to_string() + "\n".join(cards) + "\n")

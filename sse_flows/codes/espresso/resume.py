@@ -29,6 +29,7 @@ from sse_flows.codes.espresso.inputs import (
     read_input,
 )
 from sse_flows.codes.espresso.outputs import xml_path
+from sse_flows.files import write_whole
 
 PROGRESS_FILE = "progress.json"
 _ENDED_EARLY = frozenset(("time", "killed", "truncated", "stopped"))
@@ -66,9 +67,7 @@ class Progress:
     def save(self, folder: Path) -> Progress:
         """Write it, whole or not at all."""
         data = {"asked": self.asked, "round": self.round, "structure": self.structure.as_dict()}
-        draft = folder / f"{PROGRESS_FILE}.new"
-        draft.write_text(json.dumps(data))
-        draft.replace(folder / PROGRESS_FILE)
+        write_whole(folder / PROGRESS_FILE, json.dumps(data))
         return self
 
     def next(self, structure: Structure) -> Progress:

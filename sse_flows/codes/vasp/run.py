@@ -38,6 +38,7 @@ from sse_flows.codes.vasp.walltime import (
 )
 from sse_flows.codes.walltime import seconds_left
 from sse_flows.errors import OutOfTimeError, SSEError, one_line
+from sse_flows.files import write_whole
 
 RECORD_FILE = "sse_calculation.json"
 """What a folder computes (a hash of its input) and how far it got."""
@@ -194,9 +195,7 @@ class _Record:
 
     def write(self, state: str) -> None:
         """Note a state, whole or not at all."""
-        draft = self.path.with_suffix(".new")
-        draft.write_text(json.dumps({"input": self.fingerprint, "state": state}))
-        draft.replace(self.path)
+        write_whole(self.path, json.dumps({"input": self.fingerprint, "state": state}))
 
     def start(self, structure: Structure, is_ionic: bool) -> Structure:
         """The structure to start from; without a state to go on from the folder is swept."""
