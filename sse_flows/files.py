@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sse_flows.errors import SSEError
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; its folder is made.
@@ -28,3 +30,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except OSError:
         draft.unlink(missing_ok=True)  # half a file on a full disk
         raise
+
+
+def write_or_tell(path: Path, content: str | bytes, mend: str) -> None:
+    """As :func:`write_whole`, for a place that the user has chosen.
+
+    Raises
+    ------
+    SSEError
+        It cannot be written; `mend` says what to choose instead.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise SSEError(f"cannot write {path}: {error.strerror}", mend=mend) from error

@@ -19,7 +19,7 @@ from sse_flows.campaign.flow import STAGES, Campaign, Plan
 from sse_flows.campaign.places import PLAN_FILE
 from sse_flows.campaign.results import installed_versions
 from sse_flows.errors import SSEError
-from sse_flows.files import write_whole
+from sse_flows.files import write_or_tell
 from sse_flows.store.archive import Archive, ArchiveWriter
 from sse_flows.store.export import Exported, Key, Taken, read_documents, write_documents
 from sse_flows.store.jobstore import open_store
@@ -32,6 +32,7 @@ INPUT, RESULTS = "campaign", "results"
 """Folders of the archive: the campaign's file with its structures, and its results folder."""
 
 _AT_ONCE = 400  # databases bound the length of a query
+_ELSEWHERE = "Name another folder with --folder"
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def import_campaign(
     documents = read_documents(archive, store)
     for name, stream in archive.files(RESULTS):
         if name in (PLAN_FILE, EVENTS_FILE) and not (campaign.folder / name).exists():
-            _write(campaign.folder / name, stream.read())
+            write_or_tell(campaign.folder / name, stream.read(), _ELSEWHERE)
     _note_found(campaign.folder, documents.finished)
     return ImportedCampaign(
         base / archive.about["file"], documents, list(archive.about.get("not_packed", []))
@@ -240,17 +241,8 @@ def _unpack_input(archive: Archive, base: Path, anywhere: bool) -> Campaign:
     for name, stream in archive.files(INPUT):
         if not (base / name).resolve().is_relative_to(base):
             raise SSEError(f"{base / name} is a link that leads elsewhere", mend="Remove it")
-        _write(base / name, stream.read())
+        write_or_tell(base / name, stream.read(), _ELSEWHERE)
     return campaign
-
-
-def _write(target: Path, content: bytes) -> None:
-    try:
-        write_whole(target, content)
-    except OSError as error:
-        raise SSEError(
-            f"cannot write {target}: {error.strerror}", mend="Name another folder with --folder"
-        ) from error
 
 
 def _note_found(folder: Path, finished: set[str]) -> None:

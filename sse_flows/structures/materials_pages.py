@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from sse_flows.errors import SSEError
-from sse_flows.files import write_whole
+from sse_flows.files import write_or_tell
 from sse_flows.structures.materials_project import Access
 
 PAGE = 500
 """Materials in a page."""
 _FIELDS = ("material_id", "structure", "energy_above_hull", "band_gap")
 _IDS = "query.ids"
+_ELSEWHERE = "Choose another folder for the cache"
 
 Watch = Callable[[int, int, str], None]
 
@@ -74,7 +75,8 @@ def fetch_pages(
         path = place / f"page-{number:05d}.jsonl.gz"
         if not path.is_file():
             found = ask({"material_ids": page}, _FIELDS)
-            _write(path, gzip.compress("".join(_line(one) for one in found).encode()))
+            lines = "".join(_line(one) for one in found)
+            write_or_tell(path, gzip.compress(lines.encode()), _ELSEWHERE)
         if watch is not None:
             watch(number + 1, len(pages), path.name)
     return place
@@ -109,7 +111,7 @@ def _ids(place: Path, query: dict[str, Any], ask: _Asker) -> list[str]:
             f"the Materials Project knows nothing with {query['elements'][0]}",
             mend="Check the element and the largest energy above the hull",
         )
-    _write(path, json.dumps({"query": query, "ids": found}).encode())
+    write_or_tell(path, json.dumps({"query": query, "ids": found}), _ELSEWHERE)
     return found
 
 
@@ -136,12 +138,3 @@ def _name(query: dict[str, Any]) -> str:
     """Folder of a query."""
     text = json.dumps(query, sort_keys=True)
     return f"{query['elements'][0]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise SSEError(
-            f"cannot write {path}: {error.strerror}", mend="Choose another folder for the cache"
-        ) from error
