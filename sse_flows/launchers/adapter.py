@@ -24,6 +24,7 @@ from fireworks.queue.queue_adapter import QScriptTemplate
 from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 from sse_flows.errors import SSEError
+from sse_flows.launchers import qlaunch
 
 TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh"
 """Job script, with FireWorks' own ``$${key}`` marks."""
@@ -40,6 +41,9 @@ NOT_SUBMITTED = re.compile(r"unable to contact slurm controller \(connect failur
 SUBMIT_ATTEMPTS = 6
 LONGEST_PAUSE = 30.0
 """Longest time between two looks at the queue, seconds."""
+
+
+qlaunch.install()
 
 
 class SlurmAdapter(CommonAdapter):
@@ -137,7 +141,7 @@ class SlurmAdapter(CommonAdapter):
             then gives the reservation back.
         """
         with _interrupts_as_errors():
-            self._wait_for_room()
+            self.wait_for_room()
             return self._submit(script_file)
 
     def get_njobs_in_queue(self, username: str | None = None, shell: bool = False) -> int:
@@ -147,7 +151,14 @@ class SlurmAdapter(CommonAdapter):
         names = _answer(command, self.timeout).splitlines()
         return sum(1 for name in names if name.startswith(self.prefix) or username)
 
-    def _wait_for_room(self) -> None:
+    def wait_for_room(self) -> None:
+        """Wait until fewer than `max_queued` jobs of this adapter are in the queue.
+
+        Raises
+        ------
+        RuntimeError
+            Slurm does not answer, or the wait was interrupted.
+        """
         most = self["max_queued"]
         pause, failures = 1.0, 0
         while most is not None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sse_flows.errors import SSEError
 from sse_flows.launchers.adapter import TEMPLATE, SlurmAdapter, safe_name, template_keys
 from sse_flows.launchers.settings import read_yaml
+from sse_flows.testing.slurm import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -217,7 +218,7 @@ def test_few_slurm_jobs_drain_many_fireworks_and_the_limit_holds(cluster, launch
     launch = subprocess.Popen(
         [shutil.which("qlaunch"), "-s", "-r", "rapidfire"], stdout=subprocess.DEVNULL
     )
-    while launch.poll() is None:
+    while launch.poll() is None:  # ended by the time limit of the test
         queued.append(len(cluster.run("squeue", "-h", "-o", "%j").splitlines()))
         time.sleep(0.5)
     assert launch.returncode == 0
@@ -240,12 +241,11 @@ def test_a_stopped_qlaunch_gives_its_reservation_back(cluster, launchpad, site):
     blocker = cluster.submit("sleep 60", "--job-name=sse-other")
     sleepers(launchpad, 1, 0.1)
     launch = subprocess.Popen(
-        [shutil.which("qlaunch"), "-r", "rapidfire"], stdout=subprocess.PIPE, text=True
+        [shutil.which("qlaunch"), "-r", "singleshot"], stdout=subprocess.PIPE, text=True
     )
-    while not launchpad.fireworks.count_documents({"state": "RESERVED"}):
-        assert launch.poll() is None
-        time.sleep(0.2)
+    wait_until(lambda: launchpad.fireworks.count_documents({"state": "RESERVED"}), 60, "one")
     time.sleep(1.0)
+    assert launch.poll() is None
     launch.send_signal(signal.SIGINT)
     out = launch.communicate(timeout=30)[0]
     cluster.run("scancel", blocker)

@@ -300,9 +300,11 @@ def test_kills_at_any_moment(cluster, make_run, table):
     """Workers that compute are killed, wherever they are between two writes."""
     chance = random.Random(SEED)
     run = make_run(dict.fromkeys("abcd", brief))
-    kills = 0
-    with qlaunch_running():
+    kills, end = 0, time.monotonic() + 180
+    with qlaunch_running() as launcher:
         while kills < 10 and not run.is_complete():
+            assert launcher.poll() is None, "qlaunch ended"
+            assert time.monotonic() < end, f"{kills} kills: {run.counts()} {run.recovered[-20:]}"
             kills += _kill_one(run, chance)
         left = run.counts()
         come_through(run)
