@@ -269,7 +269,12 @@ def qlaunch_running(*options: str) -> Iterator[subprocess.Popen]:
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
 
 def is_alive(process: int) -> bool:
