@@ -14,7 +14,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,15 +23,10 @@ from typing import Any
 
 import bson
 
-PATIENCE = 30.0
+from sse_flows.testing.ports import free_port
+
+PATIENCE = 120.0
 """Seconds a server may take to start or stop."""
-
-
-def free_port() -> int:
-    """Port of 127.0.0.1 that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class MongoServer:
