@@ -171,6 +171,7 @@ def write_output(number: float, size: int, log: str | None = None) -> float:
 def read_back(number: float, gate: str, log: str | None = None) -> float:
     """Write a number into a compressed output, wait for a file, and read the number again."""
     _record(log)
+    Path("output.gz").unlink(missing_ok=True)  # the disk may be full
     with gzip.open("output.part", "wt") as file:
         file.write(f"{number:2000.6f}")
     Path("output.part").rename("output.gz")  # whoever sees it sees all of it
