@@ -139,7 +139,8 @@ def test_preempted_and_requeued_jobs(cluster, make_run, site, table):
     run = make_run(dict.fromkeys(("requeue", "cancel"), jobs.hold))
     with qlaunch_running():
         run.wait_until_begun("requeue", "cancel")
-        ended = {name: preempt(cluster, run.slurm_job(name), name) for name in ("requeue", "cancel")}
+        ran_in = {name: run.slurm_job(name) for name in ("requeue", "cancel")}
+        ended = {name: preempt(cluster, job, name) for name, job in ran_in.items()}
         run.wait_until_at_rest()
         left = {name: run.state(name) for name in ended}
         assert left == dict.fromkeys(ended, "RUNNING")
@@ -167,8 +168,8 @@ def test_preempted_and_requeued_jobs(cluster, make_run, site, table):
     twice = {name: run.relaxation_of(name) for name in ended}
     assert again == Counter({twice["requeue"]: 2, twice["cancel"]: 1})
     same = not run.differences()
-    for name in ended:
-        fault = f"preemption, `PreemptMode={name.upper()}`: Slurm says {ended[name]}"
+    for name, end in ended.items():
+        fault = f"preemption, `PreemptMode={name.upper()}`: Slurm says {end}"
         table.append(Row(fault, left[name], did[name], 1, same))
     fault = "`scontrol requeue`, refused unless an administrator sets `Requeue=1` before"
     table.append(Row(fault, forced, run.did("requeue"), 1, same))

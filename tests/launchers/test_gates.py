@@ -156,7 +156,7 @@ def test_what_a_user_paused_stays_paused():
 def end(host, port, name, fw_id, part, state, barrier) -> None:
     launchpad = LaunchPad(host=host, port=port, name=name, strm_lvl="CRITICAL")
     launch = Launch(launchpad, fw_id)
-    barrier.wait(30)
+    barrier.wait(240)
     launch.ended(state, part)
     launchpad.connection.close()
 
@@ -178,7 +178,7 @@ def test_of_two_that_end_at_the_same_moment_one_opens_the_gate(launchpad):
         for process in ends:
             process.start()
         for process in ends:
-            process.join(60)
+            process.join(300)
         assert [process.exitcode for process in ends] == [0, 0]
         assert states(launchpad)[first + 2] == "READY", f"attempt {number}"
         assert launchpad.workflows.find_one({"nodes": first + 2})["state"] == "READY"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from sse_flows.launchers import qlaunch
 from sse_flows.launchers.adapter import SlurmAdapter
 from sse_flows.launchers.qlaunch import SlurmAway
 from sse_flows.testing import faults
-from sse_flows.testing.fault_runs import qlaunch_running
+from sse_flows.testing.fault_runs import end_process, qlaunch_running
 from sse_flows.testing.slurm import wait_until
 
 
@@ -182,7 +181,7 @@ def test_other_adapters_see_fireworks_as_it_is(monkeypatch):
 @pytest.mark.slurm
 def test_nothing_is_reserved_while_the_queue_is_full(cluster, launchpad, site):
     site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 1")
-    blocker = cluster.submit("sleep 60", "--job-name=sse-other")
+    cluster.submit("sleep 600", "--job-name=sse-other")
     ready(launchpad)
     launch = subprocess.Popen(
         [shutil.which("qlaunch"), "-r", "rapidfire"],
@@ -196,49 +195,40 @@ def test_nothing_is_reserved_while_the_queue_is_full(cluster, launchpad, site):
         assert launch.poll() is None
         assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
     finally:
-        launch.send_signal(signal.SIGINT)
-        launch.communicate(timeout=60)
-    cluster.run("scancel", blocker)
+        end_process(launch)
     assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
 
 
 @pytest.mark.slurm
 def test_it_goes_on_after_database_and_controller_were_away(
-    cluster, stoppable_mongo, launchpad, site
+    cluster, stoppable_mongo, launchpad, site, monkeypatch
 ):
     site.edit("my_launchpad.yaml", "120000", "300")  # ms until a call gives up
     server, log = stoppable_mongo.server, Path("qlaunch.log")
     with qlaunch_running() as launcher:
-        wait_until(lambda: "sleeping for" in log.read_text(), 60, "the loop")
+        wait_until(lambda: "sleeping for" in log.read_text(), 120, "the loop")
         server.stop()
-        wait_until(lambda: "the database is away, waiting" in log.read_text(), 60, "an outage")
+        wait_until(lambda: "the database is away, waiting" in log.read_text(), 120, "an outage")
         server.start()
-        wait_until(lambda: "the database is back" in log.read_text(), 60, "its end")
+        wait_until(lambda: "the database is back" in log.read_text(), 120, "its end")
         with faults.controller_away(cluster):
             ready(launchpad)
-            wait_until(lambda: "waiting up to 600 s: squeue" in log.read_text(), 60, "an outage")
+            wait_until(lambda: "waiting up to 600 s: squeue" in log.read_text(), 120, "an outage")
         done = {"state": "COMPLETED"}
-        wait_until(lambda: launchpad.fireworks.count_documents(done) == 1, 120, "the job")
+        wait_until(lambda: launchpad.fireworks.count_documents(done) == 1, 300, "the job")
         assert launcher.poll() is None
 
 
 @pytest.mark.slurm
-@pytest.mark.parametrize("away", ["database", "controller"])
-def test_it_says_why_it_ends_where_they_stay_away(
-    cluster, stoppable_mongo, launchpad, site, monkeypatch, away
+def test_it_says_why_it_ends_where_the_database_stays_away(
+    cluster, stoppable_mongo, site, monkeypatch
 ):
     monkeypatch.setenv("SSE_STORE_PATIENCE", "1")
     site.edit("my_launchpad.yaml", "120000", "300")
     log = Path("qlaunch.log")
     with qlaunch_running() as launcher:
-        wait_until(lambda: "sleeping for" in log.read_text(), 60, "the loop")
-        if away == "database":
-            stoppable_mongo.server.stop()
-            assert launcher.wait(60) == 1
-        else:
-            with faults.controller_away(cluster):
-                ready(launchpad)
-                assert launcher.wait(60) == 1
+        wait_until(lambda: "sleeping for" in log.read_text(), 120, "the loop")
+        stoppable_mongo.server.stop()
+        assert launcher.wait(120) == 1
     last = log.read_text().splitlines()[-1]
-    expected = {"database": "the database did not answer for 1 s", "controller": "squeue: "}
-    assert last.startswith(f"qlaunch ends: {expected[away]}")
+    assert last.startswith("qlaunch ends: the database did not answer for 1 s")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sse_flows.testing.slurm import wait_until
+
 SECRET = "hunter2-secret"
 
 
@@ -32,8 +34,8 @@ def test_a_password_is_in_no_script_log_document_queue_or_process_list(cluster, 
     for text in ("sleep 4", "exit 1"):
         launchpad.add_wf(Workflow([Firework([ScriptTask.from_str(text)], spec=spec, name=text)]))
     launch = [shutil.which("qlaunch"), "-r", "singleshot"]
-    out = subprocess.run(launch, check=True, capture_output=True, text=True, timeout=60).stdout
-    end = time.monotonic() + 60
+    out = subprocess.run(launch, check=True, capture_output=True, text=True, timeout=300).stdout
+    end = time.monotonic() + 300
     seen: list[str] = []
     unfinished = {"state": {"$nin": ["COMPLETED", "FIZZLED"]}}
     while launchpad.fireworks.count_documents(unfinished) and time.monotonic() < end:
@@ -41,7 +43,7 @@ def test_a_password_is_in_no_script_log_document_queue_or_process_list(cluster, 
         seen.append(cluster.run("squeue", "-o", "%j %k %o %Z", check=False))
         seen.append(cluster.run("scontrol", "show", "job", check=False))
         time.sleep(0.5)
-    time.sleep(3)  # for the last lines of the job's output
+    wait_until(lambda: not cluster.run("squeue", "-h"), 120, "the last lines of the job's output")
     states = sorted(one["state"] for one in launchpad.fireworks.find({}))
     assert states == ["COMPLETED", "FIZZLED"]
     files = [path for path in Path.cwd().rglob("*") if path.is_file()]

@@ -29,10 +29,10 @@ def test_a_killed_launch_stays_running(launchpad) -> None:
     from fireworks import Firework, FWorker, ScriptTask, Workflow
 
     launchpad.add_wf(Workflow([Firework([ScriptTask(script="true")])]))
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
         _, launch = launchpad.checkout_fw(FWorker(env={"pid": process.pid}), "/tmp")
         faults.kill_launch(launchpad, launch)
-        assert process.wait(10) == -9
+        assert process.wait(120) == -9
     assert launchpad.get_launch_by_id(launch).state == "RUNNING"
     launchpad.launches.update_one({}, {"$unset": {"fworker.env": ""}})
     with pytest.raises(LookupError, match="does not say"):
