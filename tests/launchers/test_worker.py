@@ -262,6 +262,28 @@ def test_a_database_that_goes_away_between_fireworks_is_waited_for(
     assert Worker(launchpad, load_fworker(), Limits(idle=0)).drain().fireworks == 2
 
 
+def test_a_lock_is_given_back_after_an_outage(worker, launchpad, monkeypatch):
+    from fireworks.core.launchpad import WFLock
+    from pymongo.collection import Collection
+    from pymongo.errors import AutoReconnect
+
+    monkeypatch.setattr(WFLock, "__exit__", WFLock.__exit__)  # as it was, afterwards
+    change, outages = Collection.find_one_and_update, []
+
+    def away(collection, query, update, *args, **kwargs):
+        if update == {"$unset": {"locked": True}} and len(outages) < 2:
+            outages.append(1)
+            raise AutoReconnect("connection closed")
+        return change(collection, query, update, *args, **kwargs)
+
+    monkeypatch.setattr(Collection, "find_one_and_update", away)
+    fw_id = add(launchpad)
+    assert worker.drain().fireworks == 1
+    assert len(outages) == 2
+    assert states(launchpad)[fw_id] == "COMPLETED"
+    assert not launchpad.workflows.find_one({"locked": True})
+
+
 def test_a_database_that_stays_away_ends_the_worker(stoppable_mongo, site, monkeypatch):
     from sse_flows.launchers.settings import load_fworker, open_launchpad
 
