@@ -115,13 +115,16 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> list[Path]:
-    """Fill a small file system with one large file, then with empty ones; returns them."""
+    """Fill a small file system with one large file, then with empty ones; returns them.
+
+    It must have few inodes, which are what empty files use up.
+    """
     files = [folder / "ballast"]
     with contextlib.suppress(OSError), files[0].open("wb", 0) as file:
         while True:
             file.write(bytes(1024))
     with contextlib.suppress(OSError):
-        while True:
+        while len(files) < 10_000:
             path = folder / f"ballast-{len(files)}"
             path.touch(exist_ok=False)
             files.append(path)
