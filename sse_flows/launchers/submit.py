@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import SSEError
+from sse_flows.garbage import collection_paused
 from sse_flows.launchers import gates
 from sse_flows.launchers.parts import (
     COMPOUND,
@@ -37,6 +39,7 @@ FATES = (ADDED, SKIPPED, FOUND, REPAIRED)
 already, or there in part since a submission was killed."""
 
 _PARTS_A_CHUNK = 200
+_PARTS_AN_INSERT = 50
 _NOT_STARTED = ("WAITING", "READY", "PAUSED")
 
 
@@ -169,6 +172,10 @@ class Submitter:
         name
             Name of the campaign.
         """
+        with collection_paused():
+            return self._submit(flow, name)
+
+    def _submit(self, flow: KeyedFlow, name: str) -> SubmitOutcome:
         parts = split(flow, name)
         ensure_indexes(self.launchpad)
         finished = self._finished(parts)
@@ -291,18 +298,32 @@ class Submitter:
         A worker that takes a job thus finds all that the job leads to, and a kill leaves a workflow
         without some of its fireworks, which the next submission sees.
         """
-        for start in range(0, len(plans), _PARTS_A_CHUNK):
-            some = plans[start : start + _PARTS_A_CHUNK]
-            first = self.launchpad.get_new_fw_id(quantity=sum(len(p.part.jobs) for p in some))
-            workflows, fireworks = [], []
-            for plan in some:
-                workflow, jobs = plan.documents(first)
-                workflows.append(workflow)
-                fireworks += reversed(jobs)
-                first += len(jobs)
-                outcome.fates[plan.part.key] = ADDED
-            self.launchpad.workflows.insert_many(workflows)
-            self._insert(fireworks)
+        with ThreadPoolExecutor(1) as writer:  # the server works while the next are made
+            writing: Future[None] | None = None
+            for start in range(0, len(plans), _PARTS_AN_INSERT):
+                some = plans[start : start + _PARTS_AN_INSERT]
+                documents = self._documents(some)
+                if writing is not None:
+                    writing.result()
+                writing = writer.submit(self._write, *documents)
+                outcome.fates.update(dict.fromkeys((plan.part.key for plan in some), ADDED))
+            if writing is not None:
+                writing.result()
+
+    def _documents(self, plans: list[PartPlan]) -> tuple[list[dict], list[dict]]:
+        """Workflows and fireworks of parts, with ids that are theirs."""
+        first = self.launchpad.get_new_fw_id(quantity=sum(len(p.part.jobs) for p in plans))
+        workflows, fireworks = [], []
+        for plan in plans:
+            workflow, jobs = plan.documents(first)
+            workflows.append(workflow)
+            fireworks += reversed(jobs)
+            first += len(jobs)
+        return workflows, fireworks
+
+    def _write(self, workflows: list[dict], fireworks: list[dict]) -> None:
+        self.launchpad.workflows.insert_many(workflows)
+        self._insert(fireworks)
 
     def _insert(self, fireworks: list[dict[str, Any]]) -> None:
         self.launchpad.fireworks.insert_many(fireworks)
