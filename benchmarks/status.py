@@ -37,7 +37,6 @@ from sse_flows.campaign.flow import Campaign, Plan
 from sse_flows.campaign.keys import KeyedFlow
 from sse_flows.launchers.submit import Submitter
 from sse_flows.launchers.watch import watch
-from sse_flows.store.indexes import ensure_indexes
 from sse_flows.testing.launchpad_states import FakeSlurm
 from sse_flows.testing.mongo_server import MongoServer
 
@@ -63,7 +62,6 @@ def measure(place: Place, compounds: int, supercells: int, profile: bool) -> dic
     times: dict[str, Any] = {"compounds": compounds}
     flow = keyed_flow(place, compounds, supercells, times)
     launchpad, store = place.fresh(), place.store()
-    ensure_indexes(store)
     campaign = _campaign_file(place)
     submitter = Submitter(launchpad, store, campaign.folder)
     submitter.submit(flow, "bench")

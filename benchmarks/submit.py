@@ -44,6 +44,7 @@ from pymongo import monitoring
 from sse_flows.campaign.keys import KeyedFlow, keyed
 from sse_flows.launchers import firetask
 from sse_flows.launchers.submit import Submitter
+from sse_flows.store.indexes import ensure_indexes
 from sse_flows.testing import jobs
 from sse_flows.testing.campaign_flow import campaign_flow
 from sse_flows.testing.mongo_server import MongoServer
@@ -101,6 +102,7 @@ class Place:
         self.host, self.port, self.folder = host, port, folder
         self.name = ""
         self.waited = Waited()
+        monitoring.register(self.waited)
 
     def fresh(self) -> LaunchPad:
         """An empty LaunchPad."""
@@ -111,18 +113,14 @@ class Place:
 
     def launchpad(self) -> LaunchPad:
         """The LaunchPad once more, for another process."""
-        options = {"strm_lvl": "CRITICAL", "mongoclient_kwargs": self._options()}
-        return LaunchPad(host=self.host, port=self.port, name=self.name, **options)
+        return LaunchPad(host=self.host, port=self.port, name=self.name, strm_lvl="CRITICAL")
 
     def store(self) -> JobStore:
-        """Its JobStore, connected."""
-        where = {"host": self.host, "port": self.port, "mongoclient_kwargs": self._options()}
-        store = JobStore(MongoStore(self.name, "outputs", **where))
+        """Its JobStore, connected, with the indexes that every command of ours makes."""
+        store = JobStore(MongoStore(self.name, "outputs", host=self.host, port=self.port))
         store.connect()
+        ensure_indexes(store)
         return store
-
-    def _options(self) -> dict[str, Any]:
-        return {"event_listeners": [self.waited]}
 
     @contextmanager
     def timed(self, times: dict[str, float], name: str) -> Iterator[None]:
