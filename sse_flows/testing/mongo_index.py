@@ -89,7 +89,8 @@ class IndexedStore(CollectionStore):
 
     def __setitem__(self, key: Any, document: Document) -> None:
         row = self._row_of.setdefault(_hashable_id(key), self._next)
-        self._next += row == self._next
+        if row == self._next:
+            self._next += 1
         self.rows[row] = document
         for index in self._built.values():
             index.put(row, document)
