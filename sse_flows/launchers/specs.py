@@ -197,6 +197,30 @@ def documents_of(
     return workflow, fireworks
 
 
+@dataclass(frozen=True)
+class PartPlan:
+    """How a part looks on the LaunchPad.
+
+    Attributes
+    ----------
+    part, setting
+        The part, and what its fireworks have in common.
+    needs
+        Id of a job -> parts that it waits for.
+    folder
+        Results folder of the campaign.
+    """
+
+    part: Part
+    setting: Setting
+    needs: Mapping[str, list[str]]
+    folder: str
+
+    def documents(self, first: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Workflow and fireworks, with ids from `first` on."""
+        return documents_of(self.part, self.setting, first, self.needs, self.folder)
+
+
 def _state(job: PartJob, needs: Mapping[str, list[str]]) -> str:
     if needs.get(job.uuid):
         return "PAUSED"

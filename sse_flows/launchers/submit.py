@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sse_flows.errors import SSEError
 from sse_flows.garbage import collection_paused
 from sse_flows.launchers import gates
+from sse_flows.launchers.overlap import overlapped
 from sse_flows.launchers.parts import (
     COMPOUND,
     KINDS,
@@ -23,7 +23,8 @@ from sse_flows.launchers.parts import (
     is_found,
     split,
 )
-from sse_flows.launchers.specs import PRIORITY_STEP, Setting, documents_of
+from sse_flows.launchers.snapshot import chunks
+from sse_flows.launchers.specs import PRIORITY_STEP, PartPlan, Setting
 from sse_flows.launchers.submission import Submission
 
 if TYPE_CHECKING:
@@ -298,17 +299,9 @@ class Submitter:
         A worker that takes a job thus finds all that the job leads to, and a kill leaves a workflow
         without some of its fireworks, which the next submission sees.
         """
-        with ThreadPoolExecutor(1) as writer:  # the server works while the next are made
-            writing: Future[None] | None = None
-            for start in range(0, len(plans), _PARTS_AN_INSERT):
-                some = plans[start : start + _PARTS_AN_INSERT]
-                documents = self._documents(some)
-                if writing is not None:
-                    writing.result()
-                writing = writer.submit(self._write, *documents)
-                outcome.fates.update(dict.fromkeys((plan.part.key for plan in some), ADDED))
-            if writing is not None:
-                writing.result()
+        made = map(self._documents, chunks(plans, _PARTS_AN_INSERT))
+        for keys in overlapped(self._write, made):
+            outcome.fates.update(dict.fromkeys(keys, ADDED))
 
     def _documents(self, plans: list[PartPlan]) -> tuple[list[dict], list[dict]]:
         """Workflows and fireworks of parts, with ids that are theirs."""
@@ -321,9 +314,12 @@ class Submitter:
             first += len(jobs)
         return workflows, fireworks
 
-    def _write(self, workflows: list[dict], fireworks: list[dict]) -> None:
+    def _write(self, documents: tuple[list[dict], list[dict]]) -> list[str]:
+        """Insert documents; returns the keys of their parts."""
+        workflows, fireworks = documents
         self.launchpad.workflows.insert_many(workflows)
         self._insert(fireworks)
+        return [_part_of(doc) for doc in workflows]
 
     def _insert(self, fireworks: list[dict[str, Any]]) -> None:
         self.launchpad.fireworks.insert_many(fireworks)
@@ -338,30 +334,6 @@ class Submitter:
             tail=next((part.key for part in parts if part.kind == TAIL), None),
             submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-@dataclass(frozen=True)
-class PartPlan:
-    """How a part looks on the LaunchPad.
-
-    Attributes
-    ----------
-    part, setting
-        The part, and what its fireworks have in common.
-    needs
-        Id of a job -> parts that it waits for.
-    folder
-        Results folder of the campaign.
-    """
-
-    part: Part
-    setting: Setting
-    needs: Mapping[str, list[str]]
-    folder: str
-
-    def documents(self, first: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Workflow and fireworks, with ids from `first` on."""
-        return documents_of(self.part, self.setting, first, self.needs, self.folder)
 
 
 def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:

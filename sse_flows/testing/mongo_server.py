@@ -25,9 +25,6 @@ from typing import Any
 
 import bson
 
-_OBJECTS_A_LOOK = 200_000
-"""For garbage: documents come and stay, and hold no circles."""
-
 PATIENCE = 30.0
 """Seconds a server may take to start or stop."""
 
@@ -191,7 +188,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="snapshot, read at the start, written at the end")
     parser.add_argument("--until-stdin-closes", action="store_true")
     arguments = parser.parse_args()
-    gc.set_threshold(_OBJECTS_A_LOOK)
+    gc.set_threshold(200_000)  # documents stay, and hold no circles
     commands = Commands()
     if arguments.data and arguments.data.exists():
         load(commands.client, arguments.data)

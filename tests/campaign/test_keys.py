@@ -249,7 +249,18 @@ def test_keys_are_those_that_stored_results_have(name):
 
 
 IDS = ["d321ab86-9b1d-2114-405f-31118b6c4561", "8b6c4561-0000-1111-2222-333344445555"]
-PIECES = [*IDS, IDS[0][:28], IDS[1][8:], IDS[0].upper(), "-0000-1111", "8b6c4561", "-", "f", "x", '"']
+PIECES = [
+    *IDS,
+    IDS[0][:28],
+    IDS[1][8:],
+    IDS[0].upper(),
+    "-0000-1111",
+    "8b6c4561",
+    "-",
+    "f",
+    "x",
+    '"',
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.sets(st.sampled_from(IDS)))
