@@ -24,7 +24,7 @@ from sse_flows.codes.vasp.documents import VaspBornDocument, VaspDocument
 from sse_flows.codes.vasp.inputs import Inputs, mesh
 from sse_flows.codes.vasp.launch import Launch
 from sse_flows.codes.vasp.run import Calculation
-from sse_flows.codes.vasp.symmetry import check_symmetry, symmetrised
+from sse_flows.codes.vasp.symmetry import check_symmetry, right_handed, symmetrised
 from sse_flows.errors import SSEError
 
 STRAIN_MAX = 1e-3
@@ -127,7 +127,7 @@ class RelaxMaker(VaspMaker):
             It did not arrive, or lost its space group.
         """
         folder = Path.cwd()
-        start = structure.get_sorted_structure()
+        start = right_handed(structure.get_sorted_structure())
         if self.relax_cell:
             start = symmetrised(start)
         relaxing, static = self._inputs(start)

@@ -14,7 +14,7 @@ from pymatgen.io.vasp import Incar, Poscar
 from sse_flows.codes.vasp import run
 from sse_flows.codes.vasp.code import Vasp
 from sse_flows.codes.vasp.makers import BornMaker
-from sse_flows.codes.vasp.run import RECORD_FILE
+from sse_flows.codes.vasp.record import RECORD_FILE, Record
 from sse_flows.codes.walltime import MARGIN
 from sse_flows.errors import OutOfTimeError, SSEError
 
@@ -164,24 +164,24 @@ def test_what_is_done_is_not_done_again(double, li2o, monkeypatch):
 
 
 def test_a_killed_worker_leaves_its_geometry_and_a_failure_does_not(double, li2o):
-    record = run._Record(double, "x")
+    record = Record(double, "x")
     record.write("running")
     near = li2o.copy()
     near.scale_lattice(1.01 * li2o.volume)
     near.to(str(double / "CONTCAR"), fmt="poscar")
-    again = run._Record(double, "x")
+    again = Record(double, "x")
     assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
     assert again.start(li2o, is_ionic=False) is li2o
     near.to(str(double / "POSCAR"), fmt="poscar")
     (double / "CONTCAR").write_text("")  # stopped before its first step
     assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
     again.write("failed")
-    assert run._Record(double, "x").start(li2o, is_ionic=True) is li2o
+    assert Record(double, "x").start(li2o, is_ionic=True) is li2o
     assert not (double / "CONTCAR").exists()
 
 
 @pytest.mark.parametrize("text", ["", "Li O\n1.0\n"])
 def test_a_geometry_cut_off_in_the_middle_is_not_used(double, li2o, text):
-    run._Record(double, "x").write("running")
+    Record(double, "x").write("running")
     (double / "CONTCAR").write_text(text)
-    assert run._Record(double, "x").start(li2o, is_ionic=True) is li2o
+    assert Record(double, "x").start(li2o, is_ionic=True) is li2o
