@@ -71,8 +71,8 @@ def mesh(structure: Structure, rule: KPointRule) -> list[int]:
 
     Notes
     -----
-    Where a number of points is whole but for rounding, it is that number, whatever the direction:
-    pymatgen gives a cubic cell of five atoms 10 x 10 x 9 points of 5000, and so breaks its symmetry.
+    A number of points that is whole but for rounding is that number, in every direction: of 5000,
+    pymatgen gives a cubic cell of five atoms 10 x 10 x 9 points, and so breaks its symmetry.
     """
     if isinstance(rule, Mapping):
         lengths = structure.lattice.reciprocal_lattice_crystallographic.abc

@@ -101,6 +101,6 @@ def _write_program(path: Path) -> None:
         "#!/bin/sh\n"
         f"# {MARK}\n"
         f"export PYTHONPATH={package}${{PYTHONPATH:+:$PYTHONPATH}} OMP_NUM_THREADS=1\n"
-        f'exec {shlex.quote(sys.executable)} -m sse_flows.testing.vasp_double "$@"\n'
+        f"exec {shlex.quote(sys.executable)} -m sse_flows.testing.vasp_double {path.name}\n"
     )
     path.chmod(0o755)

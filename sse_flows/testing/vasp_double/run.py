@@ -22,7 +22,7 @@ from sse_flows.testing.vasp_double.model import Evaluated
 from sse_flows.testing.vasp_double.outcar import Outcar
 from sse_flows.testing.vasp_double.relax import Freedom, steps
 from sse_flows.testing.vasp_double.response import field_response, hessian, normal_modes
-from sse_flows.testing.vasp_double.setup import InputError, Setup, ranks, read_setup
+from sse_flows.testing.vasp_double.setup import InputError, Setup, ranks, read_setup, refuse
 from sse_flows.testing.vasp_double.symmetry import find_symmetry
 from sse_flows.testing.vasp_double.vasprun import Vasprun
 
@@ -42,14 +42,15 @@ class Stopped(Exception):
         self.status = status
 
 
-def main(folder: Path) -> int:
-    """Run in a folder and return the exit status."""
+def main(folder: Path, program: str = "vasp_std") -> int:
+    """Run in a folder, as one of VASP's programs, and return the exit status."""
     if any(os.environ.get(name, "0") != "0" for name in _RANK_VARIABLES):
         return 0  # another process of the same run writes the files
     files.say(f" running {ranks():4d} mpi-ranks")
     files.say(f" vasp.{VERSION}")
     try:
         setup = read_setup(folder)
+        refuse(setup, program)
     except InputError as error:
         files.say(f" ERROR: {error}")
         return 1

@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
-from pymatgen.io.vasp import Incar, Poscar
+from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
 from sse_flows.codes.vasp import run
 from sse_flows.codes.vasp.code import Vasp
 from sse_flows.codes.vasp.makers import BornMaker
-from sse_flows.codes.vasp.record import RECORD_FILE, Record
+from sse_flows.codes.vasp.record import RECORD_FILE
 from sse_flows.codes.walltime import MARGIN
 from sse_flows.errors import OutOfTimeError, SSEError
 
@@ -107,6 +107,25 @@ def test_linear_response_has_no_keys_that_vasp_refuses_there(double, li2o):
     assert ("NCORE" in incar, incar["KPAR"]) == (False, 2)
 
 
+def test_linear_response_at_gamma_alone_is_not_left_to_vasp_gam(double, li2o):
+    maker = Vasp(kpoints=[1, 1, 1]).of(["Li", "O"]).born_maker()
+    maker.make.original(maker, li2o)
+    # the double's vasp_gam stops at LEPSILON, and the job would have failed
+    assert list(Kpoints.from_file(double / "KPOINTS.gz").kpts[0]) == [1, 1, 1]
+
+
+def test_a_left_handed_cell_is_turned_round(double, li2o):
+    moved = li2o.copy()
+    moved.translate_sites([0], [0.02, 0.01, 0], frac_coords=False)
+    axes = li2o.lattice.matrix[[1, 0, 2]]
+    swapped = Structure(axes, moved.species, moved.cart_coords, coords_are_cartesian=True)
+    maker = code().phonon_maker().phonon_displacement_maker
+    document = maker.run(swapped)
+    assert document.corrections == []  # custodian would exchange two axes, but not their k points
+    right = maker.run(moved)
+    assert np.allclose(document.output.forces, right.output.forces, atol=1e-5)
+
+
 def test_forces_of_a_displaced_atom_pull_it_back(double, li2o):
     maker = code().phonon_maker().phonon_displacement_maker
     moved = li2o.copy()
@@ -161,27 +180,3 @@ def test_what_is_done_is_not_done_again(double, li2o, monkeypatch):
     first = maker.run(li2o)
     monkeypatch.setattr(run, "run_vasp", None)  # any call would fail
     assert maker.run(li2o).output.energy == first.output.energy
-
-
-def test_a_killed_worker_leaves_its_geometry_and_a_failure_does_not(double, li2o):
-    record = Record(double, "x")
-    record.write("running")
-    near = li2o.copy()
-    near.scale_lattice(1.01 * li2o.volume)
-    near.to(str(double / "CONTCAR"), fmt="poscar")
-    again = Record(double, "x")
-    assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
-    assert again.start(li2o, is_ionic=False) is li2o
-    near.to(str(double / "POSCAR"), fmt="poscar")
-    (double / "CONTCAR").write_text("")  # stopped before its first step
-    assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
-    again.write("failed")
-    assert Record(double, "x").start(li2o, is_ionic=True) is li2o
-    assert not (double / "CONTCAR").exists()
-
-
-@pytest.mark.parametrize("text", ["", "Li O\n1.0\n"])
-def test_a_geometry_cut_off_in_the_middle_is_not_used(double, li2o, text):
-    Record(double, "x").write("running")
-    (double / "CONTCAR").write_text(text)
-    assert Record(double, "x").start(li2o, is_ionic=True) is li2o
