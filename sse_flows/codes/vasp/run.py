@@ -19,7 +19,7 @@ from atomate2.vasp.files import write_vasp_input_set
 from atomate2.vasp.jobs.base import _FILES_TO_ZIP
 from atomate2.vasp.run import DEFAULT_HANDLERS, run_vasp
 from custodian.custodian import CustodianError, ErrorHandler
-from custodian.vasp.handlers import LrfCommutatorHandler
+from custodian.vasp.handlers import LargeSigmaHandler, LrfCommutatorHandler
 from monty.json import MontyEncoder
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar
@@ -45,6 +45,7 @@ from sse_flows.errors import OutOfTimeError, SSEError, one_line
 SAME = 1e-4
 """Å; what a POSCAR, with its digits, may differ from a structure by."""
 
+_LOGGERS = ("custodian", "VaspErrorHandler", "VasprunXMLValidator")  # faults are told by errors
 _POLL = 1.0  # s; custodian's own 10 s would be most of a small calculation
 
 
@@ -149,7 +150,8 @@ class Calculation:
         incar.write_file("INCAR")
 
     def _start_vasp(self) -> None:
-        logging.getLogger("custodian").setLevel(logging.CRITICAL)
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         Path(STOPCAR).unlink(missing_ok=True)
         standard, gamma = self.launch.leashed()
         if self.incar.get("LEPSILON"):
@@ -157,7 +159,7 @@ class Calculation:
         options = {
             "vasp_cmd": standard,
             "vasp_gamma_cmd": gamma,
-            "handlers": make_handlers(self.is_ionic),
+            "handlers": make_handlers(self.is_ionic, str(Path.cwd())),
             "custodian_kwargs": {
                 "polling_time_step": _POLL,
                 "monitor_freq": int(CHECK_INTERVAL / _POLL),
@@ -190,14 +192,25 @@ class Calculation:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def make_handlers(ionic: bool) -> list[ErrorHandler]:
+def make_handlers(ionic: bool, folder: str = "") -> list[ErrorHandler]:
     """Handlers of custodian as atomate2 uses them, and those of the time left.
 
     They are fresh ones: custodian's count what they did.
+
+    Parameters
+    ----------
+    ionic
+        Whether atoms move.
+    folder
+        Of the calculation.
     """
     clock = TimeHandler(ionic)
     standard = [copy.deepcopy(handler) for handler in DEFAULT_HANDLERS]
-    return [StoppedHandler(clock), *standard, LrfCommutatorHandler(), clock]
+    for handler in standard:
+        if isinstance(handler, LargeSigmaHandler):
+            # it reads the whole OUTCAR, 2 s for 18 MB: too much for every look at the clock
+            handler.is_monitor = False
+    return [StoppedHandler(clock, folder), *standard, LrfCommutatorHandler(), clock]
 
 
 def _check_converged(document: VaspDocument, folder: Path) -> None:

@@ -192,8 +192,7 @@ class Run:
         """Responses and electrons, which VASP writes once."""
         incar = self.setup.incar
         if arrived and incar.relaxes:
-            for say in (self.outcar.write, files.say):
-                say(" reached required accuracy - stopping structural energy minimisation")
+            self._say(" reached required accuracy - stopping structural energy minimisation")
         force_constants = None
         if incar.vibrates:
             force_constants = hessian(self.crystal, self.model.evaluate)
@@ -204,18 +203,22 @@ class Run:
             self.outcar.response(response)
             self.vasprun.response(response)
         if stop:
-            self.outcar.write(" soft stop encountered!  aborting job ...")
+            self._say(" soft stop encountered!  aborting job ...")
             (self.folder / "STOPCAR").unlink(missing_ok=True)
         self.vasprun.electrons()
         self.vasprun.close_step()
 
     def _abort(self) -> None:
         """LABORT: end after this electronic step, with files closed and nothing converged."""
-        self.outcar.write(" hard stop encountered!  aborting job ...")
+        self._say(" hard stop encountered!  aborting job ...")
         (self.folder / "STOPCAR").unlink(missing_ok=True)
         self.vasprun.write(" </calculation>", "</modeling>")
         self.outcar.footer(time.monotonic() - self.began)
         raise Stopped
+
+    def _say(self, line: str) -> None:
+        self.outcar.write(line)
+        files.say(line)
 
     def _told(self, tag: str) -> bool:
         path = self.folder / "STOPCAR"

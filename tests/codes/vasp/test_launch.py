@@ -68,6 +68,13 @@ def test_programs_are_found_with_version_and_starter_and_not_run(programs):
     assert find_program(Launch("no-such-program vasp_std")) is None
 
 
+def test_the_stand_in_of_the_tests_says_what_it_is(tmp_path):
+    from sse_flows.testing.vasp_double.installation import _write_program
+
+    _write_program(tmp_path / "vasp_std")
+    assert version_of(tmp_path / "vasp_std") == "6.0.0 TEST DOUBLE, NOT VASP"
+
+
 def test_a_program_without_version_has_none(tmp_path):
     (tmp_path / "a").write_bytes(b"\0\1\2")
     (tmp_path / "b").write_bytes(b"")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from atomate2 import SETTINGS
+from monty.json import MontyEncoder
 from pymatgen.io.vasp import Poscar
 
 from sse_flows.codes.vasp import run
@@ -41,6 +42,16 @@ def test_the_zipped_input_of_another_calculation_does_not_come_back(double, li2o
     assert np.abs(second.output.forces).max() > 0.05
     written = Poscar.from_file(double / "POSCAR.gz").structure
     assert np.allclose(written.frac_coords, moved(li2o).frac_coords)
+
+
+def test_no_document_holds_the_text_of_a_potcar(double, li2o):
+    document = forces().run(li2o)
+    text = json.dumps(document, cls=MontyEncoder)
+    potcar = gzip.decompress((double / "POTCAR.gz").read_bytes()).decode()
+    lines = {line.strip() for line in potcar.splitlines()} - {""}
+    titles = {line.partition("=")[2].strip() for line in lines if "TITEL" in line}
+    assert not [line for line in lines - titles if len(line) > 12 and line in text]
+    assert all(title in text for title in titles)
 
 
 def test_forces_of_another_structure_are_refused(double, li2o):
