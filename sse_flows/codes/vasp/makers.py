@@ -16,7 +16,7 @@ from jobflow import job
 from monty.os.path import zpath
 from monty.serialization import dumpfn
 from pymatgen.core import Structure
-from pymatgen.io.vasp import Outcar
+from pymatgen.io.vasp import Kpoints, Outcar
 
 from sse_flows.codes.born import METAL_NOTE, check_neutral, is_metal
 from sse_flows.codes.labels import run_labels
@@ -87,9 +87,32 @@ class VaspMaker(BaseVaspMaker):
 
 @dataclass
 class ForcesMaker(VaspMaker):
-    """Energy, forces and band edges of a structure as it is."""
+    """Energy, forces and band edges of a structure as it is, with the k points asked for.
+
+    The supercells of a crystal are computed alike, or their forces do not belong together.
+    """
 
     name: str = "forces"
+
+    def run(self, structure: Structure) -> VaspDocument:
+        """What the job does, in the present folder.
+
+        Raises
+        ------
+        SSEError
+            It failed, or needed other k points.
+        """
+        document = super().run(structure)
+        points = Kpoints.from_file(zpath("KPOINTS"))
+        wanted = mesh(structure, self.input_set_generator.rule)
+        if points.style != Kpoints.supported_modes.Gamma or list(points.kpts[0]) != wanted:
+            raise SSEError(
+                f"custodian went over to other k points ({' | '.join(document.corrections)}), so "
+                f"that the forces do not belong to those of other supercells; output in "
+                f"{Path.cwd()}",
+                mend="Set code.incar (ALGO, AMIX, BMIX), or code.supercell_kpoints",
+            )
+        return document
 
 
 @dataclass

@@ -154,8 +154,6 @@ class Calculation:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         Path(STOPCAR).unlink(missing_ok=True)
         standard, gamma = self.launch.leashed()
-        if self.incar.get("LEPSILON"):
-            gamma = standard  # vasp_gam has no linear response
         options = {
             "vasp_cmd": standard,
             "vasp_gamma_cmd": gamma,

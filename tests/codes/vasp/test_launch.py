@@ -43,6 +43,20 @@ def test_commands_are_atomate2s_unless_the_file_names_one(monkeypatch):
     assert Launch("$MY_MPI vasp_std").commands()[0] == "srun -n 4 vasp_std"
 
 
+def test_where_only_one_command_is_set_the_other_is_like_it(monkeypatch):
+    monkeypatch.setattr(SETTINGS, "VASP_GAMMA_CMD", "vasp_gam")  # atomate2's default
+    monkeypatch.setattr(SETTINGS, "VASP_CMD", "srun -n 8 vasp_std")
+    assert Launch().commands()[1] == "srun -n 8 vasp_gam"
+    monkeypatch.setattr(SETTINGS, "VASP_CMD", "vasp_std")
+    assert Launch().commands() == ("vasp_std", "vasp_gam")
+
+
+@pytest.mark.parametrize("end", ["> vasp.log", "2>&1", "| tee log", ">vasp.log"])
+def test_a_command_for_a_shell_is_refused(programs, end):
+    with pytest.raises(SSEError, match="without a shell"):
+        Launch(f"mpirun -np 2 vasp_std {end}").leashed()
+
+
 def test_a_missing_program_is_named_before_custodian_starts():
     with pytest.raises(SSEError, match=r"cannot start VASP: no-such-program is not found"):
         Launch("no-such-program -np 8 vasp_std").leashed()
