@@ -30,6 +30,11 @@ from sse_flows.errors import SSEError
 STRAIN_MAX = 1e-3
 """A relaxation that strains the cell by more is repeated with the plane waves of the new cell."""
 
+STRESS_MAX = 5.0
+"""kbar; what `STRAIN_MAX` leaves of a hard crystal's stress, a few times over."""
+
+_SLACK = 2.0  # VASP may print forces somewhat above EDIFFG where it says to have arrived
+
 
 @dataclass
 class VaspMaker(BaseVaspMaker):
@@ -157,6 +162,8 @@ class RelaxMaker(VaspMaker):
         relaxed, notes = self._relax(folder, start, relaxing)
         gained = check_symmetry(start, relaxed) if self.relax_cell else None
         document = self.compute(folder / "static", relaxed, static, f"{self.name} static")
+        if self.relax_cell:
+            check_stress(document)
         notes += [*([gained] if gained else []), *document.corrections]
         return document.model_copy(update={"corrections": notes, "task_label": self.name})
 
@@ -192,7 +199,7 @@ class RelaxMaker(VaspMaker):
         output = document.output
         forces = np.array(output.forces if output and output.forces else [[0.0] * 3])
         largest = float(np.linalg.norm(forces, axis=1).max())
-        if largest > 1.01 * self.force_max:
+        if largest > _SLACK * self.force_max:
             raise SSEError(
                 f"the relaxation left forces of {largest:.4f} eV/Å (allowed: {self.force_max})",
                 mend="Start from a better structure, or raise relax.steps or relax.force_max",
@@ -238,6 +245,26 @@ class BornMaker(VaspMaker):
             dielectric=dielectric.tolist(),
             corrections=document.corrections,
             **labels,
+        )
+
+
+def check_stress(document: VaspDocument) -> None:
+    """Refuse a relaxed cell under stress.
+
+    Where symmetry holds every atom, forces say nothing of whether the cell is relaxed.
+
+    Raises
+    ------
+    SSEError
+        A component of the stress is above `STRESS_MAX`.
+    """
+    output = document.output
+    stress = np.array(output.stress if output and output.stress is not None else [[0.0]])
+    largest = float(np.abs(stress).max())
+    if largest > STRESS_MAX:
+        raise SSEError(
+            f"the relaxed cell is under a stress of {largest:.0f} kbar",
+            mend="Raise code.incar.ENCUT or relax.steps, or start from a better structure",
         )
 
 

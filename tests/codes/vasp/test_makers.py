@@ -13,7 +13,7 @@ from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
 from sse_flows.codes.vasp import run
 from sse_flows.codes.vasp.code import Vasp
-from sse_flows.codes.vasp.makers import BornMaker
+from sse_flows.codes.vasp.makers import STRESS_MAX, BornMaker, check_stress
 from sse_flows.codes.vasp.record import RECORD_FILE
 from sse_flows.codes.walltime import MARGIN
 from sse_flows.errors import OutOfTimeError, SSEError
@@ -48,6 +48,7 @@ def test_a_relaxation_keeps_the_space_group_and_gives_energy_gap_and_forces(doub
     assert document.structure.get_space_group_info()[1] == 225
     assert np.abs(document.output.forces).max() < 0.002
     assert document.output.band_gap > 1.0
+    assert np.abs(document.output.stress).max() < STRESS_MAX
     assert document.output.energy == pytest.approx(3 * document.output.energy_per_atom)
     assert document.dir_name.endswith("job/static")
     # a second relaxation starts with the plane waves of the relaxed cell
@@ -55,6 +56,16 @@ def test_a_relaxation_keeps_the_space_group_and_gives_energy_gap_and_forces(doub
     first = Poscar.from_file(double / "relax-2" / "POSCAR.gz").structure
     assert first.volume == pytest.approx(document.structure.volume, rel=5e-3)
     assert not list(double.glob("*/WAVECAR*"))
+
+
+def test_a_cell_under_stress_is_not_relaxed(double, li2o):
+    # no atom of an antifluorite can move: its forces are zero at any volume
+    squeezed = li2o.copy()
+    squeezed.scale_lattice(0.97 * li2o.volume)
+    document = code().phonon_maker().phonon_displacement_maker.run(squeezed)
+    assert np.abs(document.output.forces).max() < 1e-3
+    with pytest.raises(SSEError, match=r"under a stress of \d+ kbar"):
+        check_stress(document)
 
 
 def test_the_atoms_come_sorted_and_made_symmetric(double, li2o):
@@ -173,6 +184,22 @@ def test_a_static_calculation_cut_off_is_never_taken_for_a_result(
     monkeypatch.delenv("SLURM_JOB_END_TIME")
     monkeypatch.delenv("VASP_DOUBLE_STEP_SECONDS")
     assert maker.run(li2o).state.value == "successful"
+
+
+def test_what_was_stopped_in_a_scratch_folder_comes_back(
+    double, li2o, short_of_time, monkeypatch, tmp_path
+):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    maker = code().phonon_maker().phonon_displacement_maker
+    maker.run_vasp_kwargs = {"scratch_dir": str(scratch)}
+    monkeypatch.setenv("VASP_DOUBLE_STEP_SECONDS", "1.0")
+    short_of_time(2)
+    with pytest.raises(OutOfTimeError, match=f"in {double}"):
+        maker.run(li2o)
+    assert "hard stop" in (double / "OUTCAR").read_text()
+    assert state(double) == "stopped"
+    assert not list(scratch.iterdir())
 
 
 def test_what_is_done_is_not_done_again(double, li2o, monkeypatch):
