@@ -154,11 +154,12 @@ class Commands:
         return {"n": done, **({"writeErrors": errors} if errors else {})}
 
     def do_insert(self, command: Document) -> Document:
-        """Insert documents."""
+        """Insert documents; as they were decoded, unless one may be too large."""
         table = self._table(command)
+        as_is = getattr(command["documents"], "size", MAX_MESSAGE) <= MAX_DOCUMENT
 
         def insert(_: int, document: Document) -> int:
-            table.insert(document)
+            table.insert(document, as_is)
             return 1
 
         return self._each(command, "documents", insert)

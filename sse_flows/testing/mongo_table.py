@@ -85,12 +85,12 @@ class Table:
     def _shortened(self, query: Document) -> Callable[[Document], Document]:
         """Query to try on a document: of a long $in, only what the document may hold is kept."""
         long = {
-            field: (self.store.indexed[field], frozenset(wanted["$in"]))
+            field: (index, frozenset(wanted["$in"]))
             for field, wanted in query.items()
-            if field in self.store.indexed
-            and isinstance(wanted, dict)
+            if isinstance(wanted, dict)
             and len(wanted.get("$in") or ()) > _LONG
             and sought({"$in": wanted["$in"]}) is not None
+            and (index := self.store.index(field)) is not None
         }
         if not long:
             return lambda _: query
@@ -191,9 +191,15 @@ class Table:
 
     # -- writes -----------------------------------------------------------------------------
 
-    def insert(self, document: Document) -> Any:
-        """Insert a document and return its `_id`."""
-        _, held = canonical({"_id": document.get("_id", ObjectId()), **document})
+    def insert(self, document: Document, is_canonical: bool = False) -> Any:
+        """Insert a document and return its `_id`.
+
+        One that :func:`canonical` would leave as it is can be taken as it is: it is then ours.
+        """
+        if is_canonical and next(iter(document), "") == "_id":
+            held = document
+        else:
+            held = canonical({"_id": document.get("_id", ObjectId()), **document})[1]
         if held["_id"] in self.store:
             raise _duplicate("_id", {"_id": 1}, {"_id": held["_id"]})
         _refuse_dollars(held)
@@ -299,6 +305,8 @@ class Table:
             if not index.get("unique"):
                 continue
             keys, only = index["key"], index.get("partialFilterExpression")
+            if self.store.is_alone(document, [key for key, _ in keys]):
+                continue
             if only is not None and not filter_applies(only, document):
                 continue
             mine = Collection._compute_index_entries(document, keys, index.get("sparse"))
