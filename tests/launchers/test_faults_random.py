@@ -59,7 +59,13 @@ def test_kills_at_any_moment(cluster, make_run, impatient, table):
         end = time.monotonic() + 400
         while kills < 10 and not run.is_complete():
             assert time.monotonic() < end, f"{kills} kills: {run.counts()} {run.recovered[-20:]}"
-            kills += _kill_one(run, chance)
+            if processes := _at_work(run):
+                time.sleep(chance.uniform(0.0, 0.4))
+                with contextlib.suppress(ProcessLookupError):
+                    faults.kill_process(chance.choice(processes))
+                    kills += 1
+            elif rest(run, _at_work):
+                run.recover()
         left = run.counts()
         come_through(run)
         settle(run)
@@ -70,21 +76,11 @@ def test_kills_at_any_moment(cluster, make_run, impatient, table):
     table.append(Row(fault, _states(left), run.kinds(), again.total(), not run.differences()))
 
 
-def _kill_one(run, chance) -> bool:
-    """Kill a worker that computes; where there is none and none will come, recover."""
+def _at_work(run) -> list[int]:
+    """Processes of the workers that compute."""
     query = {"state": "RUNNING", "fworker.env.pid": {"$gt": 0}}
     known = [one["fworker"]["env"]["pid"] for one in run.launchpad.launches.find(query)]
-    alive = [process for process in known if is_alive(process)]
-    if not alive:
-        time.sleep(0.05)
-        if run.is_at_rest():
-            run.recover()
-        return False
-    time.sleep(chance.uniform(0.0, 0.4))
-    with contextlib.suppress(ProcessLookupError):
-        faults.kill_process(chance.choice(alive))
-        return True
-    return False
+    return [process for process in known if is_alive(process)]
 
 
 def _states(counts) -> str:
@@ -112,11 +108,17 @@ def test_outages_at_any_moment(cluster, make_run, stoppable_mongo, impatient, ta
     table.append(Row(fault, _states(left), run.kinds(), again.total(), not run.differences()))
 
 
-def rest(run) -> None:
-    """Wait for rest, as long as a user waits before helping: a lock left behind holds others up."""
+def rest(run, unless=lambda run: False) -> bool:
+    """Wait for rest, as long as a user waits before helping: a lock left behind holds others up.
+
+    False if `unless` came true before.
+    """
     end = time.monotonic() + 40
     while not run.is_at_rest() and time.monotonic() < end:
-        time.sleep(0.2)
+        if unless(run):
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def come_through(run) -> None:
