@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import SSEError
-from sse_flows.launchers import gates
+from sse_flows.launchers import claims, gates
 from sse_flows.launchers.parts import (
     COMPOUND,
     KINDS,
@@ -220,7 +220,7 @@ class Submitter:
             plans[part.key] = PartPlan(part, setting, needs, str(self.folder))
         return plans
 
-    def _there(self, parts: Mapping[str, Part]) -> dict[str, dict[str, Any]]:
+    def _there(self, parts: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Workflows of parts that the LaunchPad has already."""
         fields = dict.fromkeys(("nodes", "state", "fw_states", "metadata"), 1)
         keys, found = list(parts), {}
@@ -270,7 +270,8 @@ class Submitter:
             outcome.fizzled += "FIZZLED" in doc["fw_states"].values()
             if lost:
                 _, fireworks = plans[key].documents(min(doc["nodes"]))
-                self._insert([one for one in fireworks if one["fw_id"] in lost])
+                missing = [one for one in fireworks if one["fw_id"] in lost]
+                claims.insert_fireworks(self.launchpad, missing)
 
     def _update(self, there: Iterable[str], plans: Mapping[str, PartPlan]) -> None:
         """Give fireworks that have not started the resources and priority of today."""
@@ -291,6 +292,7 @@ class Submitter:
         A worker that takes a job thus finds all that the job leads to, and a kill leaves a workflow
         without some of its fireworks, which the next submission sees.
         """
+        refused: set[str] = set()
         for start in range(0, len(plans), _PARTS_A_CHUNK):
             some = plans[start : start + _PARTS_A_CHUNK]
             first = self.launchpad.get_new_fw_id(quantity=sum(len(p.part.jobs) for p in some))
@@ -301,11 +303,10 @@ class Submitter:
                 fireworks += reversed(jobs)
                 first += len(jobs)
                 outcome.fates[plan.part.key] = ADDED
-            self.launchpad.workflows.insert_many(workflows)
-            self._insert(fireworks)
-
-    def _insert(self, fireworks: list[dict[str, Any]]) -> None:
-        self.launchpad.fireworks.insert_many(fireworks)
+            refused |= claims.insert_parts(self.launchpad, workflows, fireworks)
+        if refused:  # somebody else adds them just now, or was killed over it
+            known = {plan.part.key: plan for plan in plans if plan.part.key in refused}
+            self._repair(self._there(known), known, outcome)
 
     def _submission(self, parts: list[Part], name: str) -> Submission:
         return Submission(
@@ -367,7 +368,11 @@ def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:
     )
     states = {str(node): "ARCHIVED" for node in nodes}
     launchpad.workflows.update_one(
-        {"nodes": nodes[0]}, {"$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now}}
+        {"nodes": nodes[0]},
+        {
+            "$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now},
+            **claims.RELEASE,
+        },
     )
     return True
 
@@ -381,6 +386,7 @@ def ensure_indexes(launchpad: LaunchPad) -> None:
     ):
         launchpad.fireworks.create_index(keys)
     launchpad.workflows.create_index([("metadata.sse.part", 1)])
+    claims.ensure_claims(launchpad)
     launchpad.workflows.create_index([("metadata.sse.folder", 1), ("metadata.sse.kind", 1)])
 
 
