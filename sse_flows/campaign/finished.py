@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sse_flows.moments import in_utc
+
 if TYPE_CHECKING:
     from jobflow import Job, JobStore, Response
 
@@ -42,13 +44,13 @@ class FinishedJobs:
             some = {"uuid": {"$in": some_ids}, "$or": _HAS_RESULT}
             for doc in self.store.query(some, properties=["uuid", "completed_at"]):
                 known = self._when.get(doc["uuid"], "")
-                self._when[doc["uuid"]] = max(known, str(doc["completed_at"]))
+                self._when[doc["uuid"]] = max(known, in_utc(doc["completed_at"]))
 
     def __contains__(self, uuid: str) -> bool:
         return uuid in self._when
 
     def when(self, uuid: str) -> str:
-        """When a job was finished, as jobflow writes it; empty where it is not."""
+        """When a job was finished, in UTC; empty where it is not."""
         return self._when.get(uuid, "")
 
     def forget(self, uuid: str) -> None:
