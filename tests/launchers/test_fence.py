@@ -20,7 +20,6 @@ from sse_flows.store.indexes import ensure_indexes
 from sse_flows.testing import jobs
 from sse_flows.testing.jobs import executions
 
-
 writes: list[int] = []
 
 
