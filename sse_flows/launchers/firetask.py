@@ -143,21 +143,26 @@ class FencedStore:
         """Keep a document; arguments as of :meth:`jobflow.JobStore.update`."""
         self._kept.append((docs, options))
 
-    def write(self, asked_for: list[str]) -> None:
+    def write(self, asked_for: list[str], nothing: bool = False) -> None:
         """Store what was kept.
 
         Parameters
         ----------
         asked_for
             Ids of further jobs that the job asks for.
+        nothing
+            Whether the job is done with a result of None.
 
         Raises
         ------
         Superseded
             Another launch counts by now.
         """
+        from sse_flows.campaign.finished import NOTHING
+
+        marks = ({ASKED_FOR: asked_for} if asked_for else {}) | ({NOTHING: True} if nothing else {})
         for docs, options in self._kept:
-            mark = {"metadata": {**docs.metadata, ASKED_FOR: asked_for}} if asked_for else None
+            mark = {"metadata": {**(docs.metadata or {}), **marks}} if marks else None
             seen = self._seen(docs)
             self._launch.check()
             if self._is_there():
@@ -217,7 +222,7 @@ class CampaignFiretask(FiretaskBase):
         return action
 
     def _action(self, spec: dict[str, Any], launch: Launch) -> FWAction:
-        from sse_flows.campaign.finished import note_nothing
+        from sse_flows.campaign.finished import returned_nothing
 
         store = open_store()
         job = _decoded(self["job"])
@@ -232,8 +237,7 @@ class CampaignFiretask(FiretaskBase):
         except OutOfTimeError as error:
             return _continued(spec, job, error)
         action = _follow_up(response, job, spec)
-        fenced.write(_asked_for(action))
-        note_nothing(store, job, response)
+        fenced.write(_asked_for(action), returned_nothing(response))
         return action
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.launchers.listing import list_fireworks
 from sse_flows.launchers.scene import Scene, refresh
-from sse_flows.launchers.snapshot import PartView, chunks, read_fireworks, read_parts
+from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -76,7 +76,9 @@ def _claim(pad: LaunchPad, part: PartView, more: dict[str, Any], change: dict[st
     Of two that read the same, one can.
     """
     query = {"nodes": next(iter(part.states)), "updated_on": part.changed, **more}
-    change = {"$set": {"updated_on": datetime.now(UTC)}, **change}
+    seen = moment(part.changed) or datetime.min.replace(tzinfo=UTC)
+    later = max(datetime.now(UTC), seen + timedelta(milliseconds=1))  # so fine are the times there
+    change = {"$set": {"updated_on": later}, **change}
     return bool(pad.workflows.update_one(query, change).modified_count)
 
 
