@@ -9,17 +9,19 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sse_flows.campaign.finished import FinishedJobs
 from sse_flows.moments import in_utc, local
 from sse_flows.store.jobstore import embedded_store
 
+CALM = settings(deadline=None, suppress_health_check=list(HealthCheck))
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 moments = st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=zones)
 
 
+@CALM
 @given(moments, moments)
 def test_times_as_text_are_in_the_order_of_time(one, other):
     texts = in_utc(one.isoformat()), in_utc(other.isoformat())
@@ -27,6 +29,7 @@ def test_times_as_text_are_in_the_order_of_time(one, other):
     assert (texts[0] == texts[1]) == (one == other)
 
 
+@CALM
 @given(moments)
 def test_a_time_in_utc_stays(one):
     text = in_utc(one.isoformat())

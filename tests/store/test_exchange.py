@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
@@ -17,6 +17,7 @@ from sse_flows.store.indexes import ensure_indexes
 from sse_flows.store.jobstore import embedded_store
 from sse_flows.store.patience import patient
 
+CALM = settings(deadline=None, suppress_health_check=list(HealthCheck))
 JOB = {"uuid": "u", "index": 1}
 
 
@@ -61,6 +62,7 @@ def test_a_document_without_a_time_can_be_replaced(docs_store):
     assert held(docs_store) == [1]
 
 
+@CALM
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12))
 def test_only_who_saw_the_present_document_writes(moves):
     """Some look, in any order, and write later: a write goes through if nobody wrote since."""
