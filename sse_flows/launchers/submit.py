@@ -23,6 +23,7 @@ from sse_flows.launchers.parts import (
 )
 from sse_flows.launchers.specs import PRIORITY_STEP, Setting, documents_of
 from sse_flows.launchers.submission import Submission
+from sse_flows.store import indexes
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -171,6 +172,7 @@ class Submitter:
         """
         parts = split(flow, name)
         ensure_indexes(self.launchpad)
+        indexes.ensure_indexes(self.store)
         finished = self._finished(parts)
         found = found_parts(parts, finished)
         outcome = SubmitOutcome(kinds={part.key: part.kind for part in parts})
@@ -270,8 +272,8 @@ class Submitter:
             outcome.fizzled += "FIZZLED" in doc["fw_states"].values()
             if lost:
                 _, fireworks = plans[key].documents(min(doc["nodes"]))
-                missing = [one for one in fireworks if one["fw_id"] in lost]
-                claims.insert_fireworks(self.launchpad, missing)
+                some = [one for one in fireworks if one["fw_id"] in lost]
+                claims.insert_fireworks(self.launchpad, some)
 
     def _update(self, there: Iterable[str], plans: Mapping[str, PartPlan]) -> None:
         """Give fireworks that have not started the resources and priority of today."""
@@ -367,13 +369,8 @@ def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:
         {"$set": {"state": "ARCHIVED", "updated_on": now.isoformat()}},
     )
     states = {str(node): "ARCHIVED" for node in nodes}
-    launchpad.workflows.update_one(
-        {"nodes": nodes[0]},
-        {
-            "$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now},
-            **claims.RELEASE,
-        },
-    )
+    change = {"$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now}}
+    launchpad.workflows.update_one({"nodes": nodes[0]}, {**change, **claims.RELEASE})
     return True
 
 

@@ -87,7 +87,7 @@ def assert_whole(launchpad: LaunchPad) -> None:
     assert nodes == sorted(doc["fw_id"] for doc in launchpad.fireworks.find({}, {"fw_id": 1}))
 
 
-def test_two_that_submit_at_the_same_moment_add_each_part_once(launchpad, tmp_path):
+def test_two_that_submit_at_the_same_moment_add_each_part_once(launchpad, job_store, tmp_path):
     fates = at_once(launchpad, tmp_path)
     assert_whole(launchpad)
     assert launchpad.workflows.count_documents({}) == 1 + len(SHARED) + 2 + 2
@@ -97,6 +97,8 @@ def test_two_that_submit_at_the_same_moment_add_each_part_once(launchpad, tmp_pa
         both = {fates["first"][part], fates["second"][part]}
         assert ADDED in both
         assert both & {SKIPPED, REPAIRED}
+    unique = [one.get("unique") for one in job_store.docs_store._collection.list_indexes()]
+    assert True in unique  # for workers that write on a condition
     gates = launchpad.fireworks.find({"spec.sse.stage": "models"})
     assert [doc["state"] for doc in gates] == ["PAUSED", "PAUSED"]
 
