@@ -15,6 +15,7 @@ from gridfs.errors import CorruptGridFile
 from jobflow import JobStore
 
 from sse_flows.errors import SSEError
+from sse_flows.moments import in_utc
 from sse_flows.store.archive import Archive, ArchiveWriter, read_record
 from sse_flows.store.durable import DurableJobStore
 from sse_flows.store.patience import patiently
@@ -239,7 +240,7 @@ def _is_wanted(store: JobStore, doc: dict[str, Any], done: Taken) -> bool:
     known = store.query_one(criteria, ["completed_at"])
     if known is None:
         done.new += 1
-    elif str(known.get("completed_at")) >= str(doc.get("completed_at")):
+    elif in_utc(known.get("completed_at")) >= in_utc(doc.get("completed_at")):
         done.kept += 1
         return False
     else:

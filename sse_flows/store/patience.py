@@ -202,6 +202,9 @@ class PatientJobStore(DurableJobStore):
         # one store at a time: arrays that are written are not written again for the documents
         patiently(super()._put)(store, docs, key)
 
+    def _exchange(self, store: Store, doc: dict, key: Any, seen: dict[str, Any] | None) -> bool:
+        return patiently(super()._exchange)(store, doc, key, seen)
+
 
 def _resumed(ask: Callable[[], Iterator[dict]]) -> Iterator[dict]:
     """Documents of a query that is asked again after an outage, each once."""
