@@ -145,11 +145,13 @@ def cluster(
         Database,
         find_password,
         next_steps,
+        refuse_certificate,
         refuse_password,
         write_site,
     )
 
     refuse_password(uri)
+    refuse_certificate(tls_ca_file)
     slurm = ask_slurm(partition)
     there = Database(
         host=host,

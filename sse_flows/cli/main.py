@@ -100,4 +100,9 @@ def _told(error: Exception) -> str:
             kind = type(error).__name__
             return f"{file} is no configuration of jobflow: {kind}. Mend its JOB_STORE"
         step = step.tb_next
+    if type(error).__module__ == "pymongo.errors":
+        from sse_flows.store.refusals import refused
+
+        if no_right := refused(error, "the database"):
+            return str(no_right)
     return f"{one_line(error)}. Set SSE_TRACEBACK=1 to see where"

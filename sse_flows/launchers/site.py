@@ -268,6 +268,31 @@ def refuse_password(uri: str | None) -> None:
         )
 
 
+def refuse_certificate(file: Path | None) -> None:
+    """Refuse a file that holds no certificate to trust, before anything is written.
+
+    Raises
+    ------
+    SSEError
+        It cannot be read, or holds none.
+    """
+    import ssl
+
+    if file is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(file.expanduser()))
+    except ssl.SSLError as error:
+        raise SSEError(
+            f"{file} holds no certificate", mend="Name a file that begins -----BEGIN CERTIFICATE"
+        ) from error
+    except OSError as error:
+        raise SSEError(
+            f"cannot read the certificate {file}: {error.strerror}",
+            mend="Ask the database's keeper for it; the nodes must find it at the same path",
+        ) from error
+
+
 def find_password(username: str | None, ask: Any) -> str | None:
     """Password from ``SSE_MONGODB_PASSWORD`` or a hidden prompt; None without a user."""
     if username is None:

@@ -29,6 +29,7 @@ from sse_flows.testing.mongo_auth import User, write_users
 if TYPE_CHECKING:
     from sse_flows.testing.mongo_tls import Certificates
 
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 30.0
 """Seconds a server may take to start or stop."""
 
@@ -142,6 +143,8 @@ class MongoServer:
 
         end = time.monotonic() + PATIENCE
         options = {"serverSelectionTimeoutMS": 250, **self.client_options()}
+        if self.certificates:  # a test may want one of a wrong name
+            options["tlsAllowInvalidHostnames"] = True
         client: MongoClient = MongoClient(self.uri, **options)
         with client:
             while self.running and time.monotonic() < end:
@@ -223,11 +226,11 @@ def main() -> None:
     commands = Commands()
     if arguments.data and arguments.data.exists():
         load(commands.client, arguments.data)
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    # blocked in all threads and waited for below: a handler may never run if the system gives the
+    # signal to another thread while the first one sleeps
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     if arguments.until_stdin_closes:
-        threading.Thread(target=_wait_for_end_of_input, args=(over,), daemon=True).start()
+        threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
     users = read_users(arguments.users) if arguments.users else []
     server = WireServer(
         arguments.port,
@@ -235,17 +238,17 @@ def main() -> None:
         server_context(arguments.certificate) if arguments.certificate else None,
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    over.wait()
+    signal.sigwait(_ENDS)
     with commands.lock:  # held to the end: nobody writes after the snapshot
         if arguments.data:
             save(commands.client, arguments.data)
         os._exit(0)
 
 
-def _wait_for_end_of_input(over: threading.Event) -> None:
+def _wait_for_end_of_input() -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    over.set()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
