@@ -152,13 +152,14 @@ def cluster(
 
     refuse_password(uri)
     refuse_certificate(tls_ca_file)
+    password = find_password(username, typer.prompt)  # first: Slurm's commands must not inherit it
     slurm = ask_slurm(partition)
     there = Database(
         host=host,
         port=port,
         name=database,
         username=username,
-        password=find_password(username, typer.prompt),
+        password=password,
         auth_source=auth_source,
         tls=tls,
         tls_ca_file=str(tls_ca_file) if tls_ca_file else None,

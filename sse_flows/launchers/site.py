@@ -11,7 +11,7 @@ from typing import Any
 
 from sse_flows.errors import SSEError
 from sse_flows.launchers.discovery import Slurm
-from sse_flows.launchers.secret_files import write_private, write_public
+from sse_flows.launchers.secret_files import PASSWORD_VARIABLE, write_private, write_public
 
 TEMPLATES = Path(__file__).parent / "templates"
 PATIENCE_MS = 120_000
@@ -294,10 +294,16 @@ def refuse_certificate(file: Path | None) -> None:
 
 
 def find_password(username: str | None, ask: Any) -> str | None:
-    """Password from ``SSE_MONGODB_PASSWORD`` or a hidden prompt; None without a user."""
+    """Password from ``SSE_MONGODB_PASSWORD``, which is unset, or a hidden prompt; None without a user.
+
+    Raises
+    ------
+    SSEError
+        There is neither the variable nor a terminal.
+    """
     if username is None:
         return None
-    password = os.environ.get("SSE_MONGODB_PASSWORD")
+    password = os.environ.pop(PASSWORD_VARIABLE, None)  # the commands started from here have none
     if password:
         return password
     if not sys.stdin.isatty():

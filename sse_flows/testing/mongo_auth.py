@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import secrets
+import sys
 import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -165,7 +166,9 @@ class Login:
             raise CommandError(13, "Unauthorized", f"Command {name} requires authentication")
         writes = any({"$out", "$merge"} & set(stage) for stage in command.get("pipeline", ()))
         if name not in _ANY_USER and not self._user.may("insert" if writes else name, database):
-            said = f"not authorized on {database} to execute command {{ {name}: ... }}"
+            spelt = next(iter(command))
+            said = f"not authorized on {database} to execute command {{ {spelt}: ... }}"
+            print(f"refused to {self._user.name}: {spelt} in {database}", file=sys.stderr)  # noqa: T201
             raise CommandError(13, "Unauthorized", said)
 
     def _with_first_step(self, command: Document, answer: bytes) -> bytes:
