@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sse_flows.campaign.environment import Finding
-from sse_flows.errors import SSEError, one_line
+from sse_flows.errors import SSEError, configuration_error, one_line
 from sse_flows.launchers.discovery import Slurm, ask_slurm
 from sse_flows.launchers.settings import (
     Files,
@@ -56,6 +56,8 @@ def _look(subject: str, look: Callable[[], str]) -> Finding:
     except SSEError as error:
         return Finding(subject, "broken", error.message, error.mend or "Mend that file")
     except Exception as error:
+        if wrong_file := configuration_error(error):
+            return Finding(subject, "broken", wrong_file.message, wrong_file.mend)
         return Finding(subject, "broken", one_line(error), "Run `sse init cluster`")
 
 

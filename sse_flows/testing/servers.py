@@ -73,9 +73,10 @@ def stoppable_mongo(mongo: MongoDatabase) -> MongoDatabase:
     return mongo
 
 
-CANARY = "canary/pa ss:w@rd-7f3a"
-"""Password of the user who may write; a test that finds it where it should not be has a name
-for the leak."""
+MARK = "rd-7f3a"
+CANARY = f"canary/pa ss:w@{MARK}"
+"""Password of the user who may write. Its last part is written alike in YAML, JSON and addresses:
+a test that finds it where it should not be has found a leak."""
 
 
 @dataclass(frozen=True)
