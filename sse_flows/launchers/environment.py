@@ -65,7 +65,26 @@ def _launchpad(files: Files) -> str:
     launchpad = open_launchpad(create=False)
     waiting = launchpad.fireworks.count_documents({"state": "READY"})
     where = address(read_yaml(files.launchpad)) if files.launchpad else ""
-    return f"{where}, {waiting} fireworks ready"
+    reads = "" if may_write(launchpad.db) else ", this user may only read"
+    return f"{where}, {waiting} fireworks ready{reads}"
+
+
+def may_write(database: Any) -> bool:
+    """Whether the user who has logged in may write to a database, as far as MongoDB tells."""
+    from pymongo.errors import PyMongoError
+
+    try:
+        status = database.client.admin.command("connectionStatus", showPrivileges=True)
+    except PyMongoError:
+        return True
+    info = status["authInfo"]
+    if not info.get("authenticatedUsers"):
+        return True  # nobody needs to log in there
+    return any(
+        "insert" in one["actions"]
+        and (one["resource"].get("anyResource") or one["resource"].get("db") in ("", database.name))
+        for one in info.get("authenticatedUserPrivileges", ())
+    )
 
 
 def _fworker() -> str:

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-PASSWORD_VARIABLE = "SSE_MONGODB_PASSWORD"
+PASSWORD_VARIABLE = "SSE_MONGODB_PASSWORD"  # noqa: S105  its name
 """Variable of the environment with MongoDB's password, for `sse init cluster` alone."""
 
 

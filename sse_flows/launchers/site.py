@@ -294,7 +294,9 @@ def refuse_certificate(file: Path | None) -> None:
 
 
 def find_password(username: str | None, ask: Any) -> str | None:
-    """Password from ``SSE_MONGODB_PASSWORD``, which is unset, or a hidden prompt; None without a user.
+    """Password from ``SSE_MONGODB_PASSWORD`` or a hidden prompt; None without a user.
+
+    The variable is taken away: commands that are started later do not inherit it.
 
     Raises
     ------

@@ -96,7 +96,9 @@ def explain(error: BaseException) -> Refusal | None:
 
 def is_for_good(error: BaseException) -> bool:
     """Whether waiting cannot help though the connection failed: the certificates are wrong."""
-    return isinstance(error, ConnectionFailure) and "certificate_verify_failed" in str(error).lower()
+    return (
+        isinstance(error, ConnectionFailure) and "certificate_verify_failed" in str(error).lower()
+    )
 
 
 def _refused(error: OperationFailure) -> Refusal | None:

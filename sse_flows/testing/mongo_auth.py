@@ -1,9 +1,9 @@
-"""Logins and rights of the MongoDB server for tests: SCRAM-SHA-256, and the roles of one database.
+"""Logins and rights of the MongoDB server for tests: SCRAM-SHA-256, and roles of databases.
 
-The login is that of RFC 5802 and RFC 7677 in the commands that MongoDB's drivers send: saslStart and
-saslContinue, or the first step within hello (speculativeAuthenticate). The server keeps what the RFC
-lets it keep, a salted key, not the password. Refusals have MongoDB's own codes: 18 where a login
-fails, 13 where a right is missing.
+The login is that of RFC 5802 and RFC 7677 in the commands that MongoDB's drivers send: saslStart
+and saslContinue, or the first step within hello (speculativeAuthenticate). The server keeps what
+the RFC lets it keep, a salted key, not the password. Refusals have MongoDB's own codes: 18 where a
+login fails, 13 where a right is missing.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ ITERATIONS = 4096
 
 Role = Literal["read", "readWrite", "dbOwner"]
 
-_OPEN = frozenset("hello ismaster saslstart saslcontinue ping buildinfo connectionstatus".split())
-_ANY_USER = frozenset("endsessions killsessions killcursors getmore listdatabases".split())
-_READ = frozenset("find aggregate count distinct listindexes listcollections".split())
+_HELLO = frozenset(["hello", "ismaster"])
+_LOGIN = frozenset(["saslstart", "saslcontinue"])
+_OPEN = _HELLO | _LOGIN | {"ping", "buildinfo", "connectionstatus"}
+_ANY_USER = frozenset(["endsessions", "killsessions", "killcursors", "getmore", "listdatabases"])
+_READ = frozenset(["find", "aggregate", "count", "distinct", "listindexes", "listcollections"])
 _CHANGE = "insert update delete findandmodify createindexes dropindexes create drop"
 _WRITE = _READ | frozenset(_CHANGE.split())
 _RIGHTS: dict[str, frozenset[str]] = {
@@ -148,15 +150,17 @@ class Login:
         """Encoded answer to one command, or the refusal of it."""
         name = next(iter(command), "").lower()
         try:
-            if name in ("saslstart", "saslcontinue"):
+            if name in _LOGIN:
                 step = self._start if name == "saslstart" else self._continue
                 return bson.encode({**step(command, command["$db"]), "ok": 1.0})
             self._check(name, command)
         except CommandError as error:
             refusal = {"errmsg": str(error), "code": error.code, "codeName": error.name}
             return bson.encode({"ok": 0.0, **refusal})
+        if name == "connectionstatus" and self._user is not None:
+            return bson.encode({"authInfo": _shown(self._user), "ok": 1.0})
         answer = self._allowed(command)
-        return self._with_first_step(command, answer) if name in ("hello", "ismaster") else answer
+        return self._with_first_step(command, answer) if name in _HELLO else answer
 
     def _check(self, name: str, command: Document) -> None:
         database = command.get("$db", "")
@@ -206,6 +210,20 @@ class Login:
             raise _failed()
         self._user = exchange.user
         return _reply(signature, done=True)
+
+
+def _shown(user: User) -> Document:
+    """What a user is told of himself, with MongoDB's names for what he may do."""
+    privileges = [
+        {"resource": {"db": name, "collection": ""}, "actions": sorted(_RIGHTS[role])}
+        for name, role in user.roles.items()
+    ]
+    roles = [{"role": role, "db": name} for name, role in user.roles.items()]
+    return {
+        "authenticatedUsers": [{"user": user.name, "db": user.source}],
+        "authenticatedUserRoles": roles,
+        "authenticatedUserPrivileges": privileges,
+    }
 
 
 def _failed() -> CommandError:

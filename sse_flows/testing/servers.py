@@ -111,13 +111,14 @@ class SecureDatabase:
         """Make a new client that has logged in."""
         from pymongo import MongoClient
 
-        login = {"username": user, "password": self.password(user), "authSource": "admin"}
-        limit = {"serverSelectionTimeoutMS": 5000}
-        return MongoClient("localhost", self.server.port, **login, **limit, **self._options)
-
-    @property
-    def _options(self) -> dict[str, Any]:
-        return self.server.client_options()
+        options: dict[str, Any] = {
+            "username": user,
+            "password": self.password(user),
+            "authSource": "admin",
+            "serverSelectionTimeoutMS": 5000,
+            **self.server.client_options(),
+        }
+        return MongoClient("localhost", self.server.port, **options)
 
     def everything(self) -> dict[str, list[Any]]:
         """All documents and indexes, by collection."""

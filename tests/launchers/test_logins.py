@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from sse_flows.cli.main import app, main
 from sse_flows.errors import SSEError
 from sse_flows.launchers import settings
+from sse_flows.launchers.environment import inspect_cluster
 from sse_flows.launchers.settings import open_launchpad, shared_store
 from sse_flows.store.jobstore import connect, open_store
 from sse_flows.testing import jobs
@@ -183,6 +184,14 @@ def test_who_may_only_read_sees_everything_and_changes_nothing(secure, secure_si
     assert (tmp_path / "page.html").stat().st_size > 5000
     assert secure.everything() == before
     assert log.read_text().count("refused to reader") == tried  # nor was it tried
+
+
+@pytest.mark.parametrize(("user", "only"), [("reader", True), ("writer", False)])
+def test_the_check_says_who_may_only_read(secure_site, user, only):
+    secure_site(user)
+    found = {one.subject: one for one in inspect_cluster()}
+    assert found["LaunchPad"].state == found["shared store"].state == "ok"
+    assert ("this user may only read" in found["LaunchPad"].detail) == only
 
 
 def test_a_store_without_indexes_can_be_read_without_the_right_to_make_them(

@@ -42,7 +42,7 @@ class Processes:
         self.seen: set[str] = set()
         self._commands, self._over = commands, threading.Event()
         self._thread = threading.Thread(target=self._look)
-        self._old = set(os.listdir("/proc"))
+        self._old = {path.name for path in Path("/proc").iterdir()}
 
     def __enter__(self) -> Processes:
         self._thread.start()
@@ -131,9 +131,7 @@ def test_a_password_is_nowhere_but_in_two_files(secure, secure_site, tmp_path):
     assert collections_with_the_secret(secure) == []
 
 
-@pytest.mark.parametrize(
-    ("form", "words"), [("host", ["worker", "rapidfire"]), ("uri", ["check"])]
-)
+@pytest.mark.parametrize(("form", "words"), [("host", ["worker", "rapidfire"]), ("uri", ["check"])])
 def test_nor_is_it_in_what_is_said_of_a_login_that_failed(secure, secure_site, form, words):
     uri = ("--uri", f"mongodb://localhost:{secure.server.port}") if form == "uri" else ()
     site = secure_site("writer", "--tls-ca-file", secure.authority, *uri)
@@ -159,7 +157,9 @@ def test_commands_that_are_started_do_not_inherit_the_password(tmp_path, secure_
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("sinfo", "scontrol", "sacctmgr", "sbatch", "squeue"):
-        (programs / name).write_text(f"#!/bin/sh\nenv > {tmp_path}/env.{name}\necho Submitted batch job 4\n")
+        (programs / name).write_text(
+            f"#!/bin/sh\nenv > {tmp_path}/env.{name}\necho Submitted batch job 4\n"
+        )
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     secure_site()
