@@ -5,10 +5,12 @@ The server is the tests' own, the client pymongo's; certificates, users and role
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 from typer.testing import CliRunner
@@ -24,6 +26,7 @@ from sse_flows.testing.fault_runs import FaultRun
 from sse_flows.testing.launchpads import drain
 from sse_flows.testing.mongo_server import MongoServer
 from sse_flows.testing.mongo_tls import make_certificates
+from sse_flows.testing.servers import MARK
 
 SHORT = 1.0
 """Seconds for the first answer of a server that will never give one."""
@@ -186,6 +189,30 @@ def test_who_may_only_read_sees_everything_and_changes_nothing(secure, secure_si
     assert log.read_text().count("refused to reader") == tried  # nor was it tried
 
 
+@pytest.mark.parametrize("kind", ["MongoStore", "MongoURIStore"])
+def test_all_of_it_in_an_address(secure, tmp_path, monkeypatch, quick, kind):
+    from jobflow import SETTINGS, JobStore
+
+    login = f"writer:{quote_plus(secure.password('writer'))}"
+    options = f"authSource=admin&tls=true&tlsCAFile={quote_plus(secure.authority)}"
+    uri = f"mongodb://{login}@localhost:{secure.server.port}/{secure.name}?{options}"
+    where = {"database": secure.name, "uri": uri}
+    blobs = {"type": "GridFSStore", "collection_name": "blobs", **where}
+    spec = {"docs_store": {"type": kind, "collection_name": "outputs", **where}}
+    spec["additional_stores"] = {"data": blobs}
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", JobStore.from_dict_spec(spec))
+    store = open_store(tmp_path)
+    document = {"uuid": "a", "index": 1, "output": {"x": [1.0, 2.0]}}
+    store.update(document, save={"data": ["x"]})
+    assert store.get_output("a", load=True) == {"x": [1.0, 2.0]}
+    assert secure.everything()["blobs.files"][1:]
+    wrong = json.loads(json.dumps(spec).replace("writer:", "writer:x"))
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", JobStore.from_dict_spec(wrong))
+    with pytest.raises(SSEError, match="wrong user or password") as raised:
+        open_store(tmp_path)
+    assert MARK not in str(raised.value)
+
+
 @pytest.mark.parametrize(("user", "only"), [("reader", True), ("writer", False)])
 def test_the_check_says_who_may_only_read(secure_site, user, only):
     secure_site(user)
@@ -203,20 +230,22 @@ def test_a_store_without_indexes_can_be_read_without_the_right_to_make_them(
     assert open_store(tmp_path).get_output("z") == 1
 
 
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")])
 def test_who_may_only_read_is_told_so_by_what_writes(
-    secure, secure_site, tmp_path, monkeypatch, capsys
+    secure, secure_site, tmp_path, monkeypatch, capsys, processes
 ):
     secure_site("writer")
     run = submitted(tmp_path / "campaign")
     before = secure.everything()
     secure_site("reader")
-    said = program("sse", "worker", "rapidfire", "--idle", "0", check=False)
+    said = program("sse", "worker", "rapidfire", "--idle", "0", *processes, check=False)
     monkeypatch.setattr(sys, "argv", ["sse", "submit", str(run.file)])
     with pytest.raises(SystemExit):
         main()
     for text in (said, capsys.readouterr().err):
-        last = text.splitlines()[-1]
-        assert last.startswith("error: "), text
-        assert "the user has no right to " in last
-        assert "role readWrite" in last
+        told = [line for line in text.splitlines() if line.startswith("error: ")]
+        assert told, text
+        assert all("the user has no right to " in line for line in told)
+        assert all("role readWrite" in line for line in told)
+        assert "Traceback" not in text
     assert secure.everything() == before
