@@ -20,6 +20,7 @@ from mongomock_ng.filtering import filter_applies, iter_key_candidates
 
 from sse_flows.testing.mongo_index import IndexedStore, sort_key, sought
 from sse_flows.testing.mongo_projection import excluding, including, projection_tree
+from sse_flows.testing.mongo_updates import piped
 from sse_flows.testing.mongo_wire import CODEC, MAX_DOCUMENT, CommandError, Document
 
 Sort = list[tuple[str, int]]
@@ -203,7 +204,7 @@ class Table:
     def update(
         self,
         query: Document,
-        change: Document,
+        change: Document | list[Document],
         many: bool = False,
         upsert: bool = False,
         array_filters: list[Document] | None = None,
@@ -220,7 +221,7 @@ class Table:
     def exchange(
         self,
         query: Document,
-        change: Document,
+        change: Document | list[Document],
         sort: Sort | None,
         upsert: bool,
         array_filters: list[Document] | None,
@@ -241,7 +242,11 @@ class Table:
         return found
 
     def _replace(
-        self, old: Document, query: Document, change: Document, filters: list[Document] | None
+        self,
+        old: Document,
+        query: Document,
+        change: Document | list[Document],
+        filters: list[Document] | None,
     ) -> bool:
         encoded, copy = canonical(old)
         after, held = canonical(self._changed(copy, query, change, filters))
@@ -257,11 +262,13 @@ class Table:
         self,
         document: Document,
         query: Document,
-        change: Document,
+        change: Document | list[Document],
         filters: list[Document] | None,
         new: bool = False,
     ) -> Document:
-        """Apply operators to a document, or put a replacement in its place."""
+        """Apply operators or a pipeline to a document, or put a replacement in its place."""
+        if isinstance(change, list):
+            return piped(document, change, self.mock.database)
         if not any(key.startswith("$") for key in change):
             identity = {"_id": document["_id"]} if "_id" in document else {}
             return {**identity, **change}

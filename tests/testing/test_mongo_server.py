@@ -130,6 +130,26 @@ def test_pipelines_count_group_and_project(mongo) -> None:
             list(rows.find({"$where": "True"}))
 
 
+def test_pipelines_update_documents_by_what_they_hold(mongo) -> None:
+    begun = {"$cond": {"if": {"$eq": ["$state", "READY"]}, "then": "RUNNING", "else": "$state"}}
+    with mongo.client() as client:
+        rows = client[mongo.name].rows
+        rows.insert_many([{"_id": 1, "state": "READY"}, {"_id": 2, "state": "FAILED", "more": {}}])
+        assert rows.update_many({}, [{"$set": {"state": begun}}]).modified_count == 1
+        assert list(rows.find()) == [
+            {"_id": 1, "state": "RUNNING"},
+            {"_id": 2, "state": "FAILED", "more": {}},
+        ]
+        after = rows.find_one_and_update(
+            {"_id": 2},
+            [{"$set": {"more": {"$mergeObjects": ["$more", {"nodes": 2}]}}}, {"$unset": "state"}],
+            return_document=ReturnDocument.AFTER,
+        )
+        assert after == {"_id": 2, "more": {"nodes": 2}}
+        with pytest.raises(OperationFailure, match="no stage of an update"):
+            rows.update_one({}, [{"$match": {"_id": 1}}])
+
+
 def test_large_documents_are_refused_as_by_mongodb(mongo) -> None:
     with mongo.client() as client:
         rows = client[mongo.name].rows
