@@ -25,6 +25,7 @@ from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 from sse_flows.errors import SSEError
 from sse_flows.launchers import qlaunch
+from sse_flows.launchers.secret_files import PASSWORD_VARIABLE
 
 TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh"
 """Job script, with FireWorks' own ``$${key}`` marks."""
@@ -214,9 +215,17 @@ def nearest(key: str, known: set[str] | list[str]) -> str:
 
 def _answer(command: list[str], timeout: float) -> str:
     """What a command of Slurm prints; RuntimeError with its complaint on one line."""
+    # sbatch hands the environment on to the job and keeps it in files of its own
+    environment = {k: v for k, v in os.environ.items() if k != PASSWORD_VARIABLE}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False, errors="replace"
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            errors="replace",
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RuntimeError(f"{command[0]}: {type(error).__name__}") from error

@@ -130,9 +130,9 @@ def _json_record(entry: Any, default_id: str) -> Record:
         raise SSEError(f"record is a {type(entry).__name__}, not an object", compound=default_id)
     if entry.get("@class") == "Structure":
         return Record(default_id, structure_from_plain(entry, default_id))
-    name = str(
-        entry.get("id") or entry.get("compound_id") or entry.get("material_id") or default_id
-    )
+    given = entry.get("id") or entry.get("compound_id") or entry.get("material_id") or default_id
+    # no line breaks and no codes that a terminal would obey: ids are in every table and message
+    name = "".join(c if c.isprintable() else "_" for c in str(given))
     plain = entry.get("structure")
     if not isinstance(plain, Mapping):
         raise SSEError("record has no structure", compound=name, mend="Add `structure`")
