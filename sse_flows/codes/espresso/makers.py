@@ -330,7 +330,7 @@ def _prepare(
     folder = draft.parent
     if prepare_restart(folder, draft):
         return None
-    if calculation == "nscf" or not copy_density(prev_dir, structure, folder):
+    if calculation == "nscf" or not copy_density(prev_dir, structure, folder / PW_INPUT):
         return None
     edit_input(folder / PW_INPUT, {"electrons": {"startingpot": "file"}})
     return str(prev_dir)
