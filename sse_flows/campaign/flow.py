@@ -40,6 +40,8 @@ from sse_flows.files import write_whole
 from sse_flows.structures.compound import Compound
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from sse_flows.codes.code import Code
 
 STAGES = ("order", "relax", "phonons", "descriptors")
@@ -189,7 +191,10 @@ class _Builder:
         code = self.code.of(elements_of(compound))
         structure, charges = without_charges(compound.approximant or compound.structure)
         order = order_structure(structure, charges, limits.max_atoms, limits.timeout)
-        relax = self._relax_maker(code).make(order.output["structure"])
+        cell, magnetic = order.output["structure"], self._magnetic_cell(structure)
+        relax = self._relax_maker(code).make(cell if magnetic is None else magnetic)
+        if magnetic is not None:
+            code = code.with_order(relax.output.structure)
         maker = LatticeDynamicsMaker(
             phonon_maker=code.phonon_maker(phonons.displacement),
             method=code.method,
@@ -219,6 +224,14 @@ class _Builder:
         stages = zip(STAGES, (order, relax, dynamics, Flow([energies, describe])), strict=True)
         parts = [_label(part, stage, compound.compound_id) for stage, part in stages]
         return Flow(parts, name=compound.compound_id)
+
+    def _magnetic_cell(self, structure: Structure) -> Structure | None:
+        """The cell of a magnetic order that the source gives, where the code keeps one."""
+        from sse_flows.codes.spin import has_order, ordered_cell
+
+        if not (self.code.keeps_order and structure.is_ordered and has_order(structure)):
+            return None
+        return ordered_cell(structure)
 
     def _relax_maker(self, code: Code) -> Any:
         return code.relax_maker(self.manifest.relax.force_max, self.manifest.relax.steps)
