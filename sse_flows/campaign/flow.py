@@ -191,7 +191,7 @@ class _Builder:
         code = self.code.of(elements_of(compound))
         structure, charges = without_charges(compound.approximant or compound.structure)
         order = order_structure(structure, charges, limits.max_atoms, limits.timeout)
-        cell, magnetic = order.output["structure"], self._magnetic_cell(structure)
+        cell, magnetic = order.output["structure"], self._magnetic_cell(compound, structure)
         relax = self._relax_maker(code).make(cell if magnetic is None else magnetic)
         if magnetic is not None:
             code = code.with_order(relax.output.structure)
@@ -214,7 +214,7 @@ class _Builder:
         energies = elemental_energies(self._energies(compound))
         energies.config = _tolerant()
         describe = describe_compound(
-            compound,
+            compound.model_copy(update={"moments": None}),  # no descriptor is made of them
             dynamics.output,
             order.output["warnings"],
             energies.output,
@@ -225,13 +225,15 @@ class _Builder:
         parts = [_label(part, stage, compound.compound_id) for stage, part in stages]
         return Flow(parts, name=compound.compound_id)
 
-    def _magnetic_cell(self, structure: Structure) -> Structure | None:
+    def _magnetic_cell(self, compound: Compound, structure: Structure) -> Structure | None:
         """The cell of a magnetic order that the source gives, where the code keeps one."""
         from sse_flows.codes.spin import has_order, ordered_cell
 
-        if not (self.code.keeps_order and structure.is_ordered and has_order(structure)):
+        if not (self.code.keeps_order and structure.is_ordered):
             return None
-        return ordered_cell(structure)
+        if compound.moments and compound.approximant is None:
+            structure = structure.copy(site_properties={"magmom": compound.moments})
+        return ordered_cell(structure) if has_order(structure) else None
 
     def _relax_maker(self, code: Code) -> Any:
         return code.relax_maker(self.manifest.relax.force_max, self.manifest.relax.steps)

@@ -304,14 +304,14 @@ def no_time_left() -> bool:
     return left is not None and left < 2 * MARGIN
 
 
-def pw_handlers() -> list[ErrorHandler]:
+def pw_handlers(input_file: str = PW_INPUT, output_file: str = PW_OUTPUT) -> list[ErrorHandler]:
     """Handlers for pw.x."""
     mending = (ScfHandler, MatrixHandler, BandsHandler, BfgsHandler, TimeHandler)
     again = (LaunchHandler, KilledHandler, TruncatedHandler, DensityHandler)
-    return [kind() for kind in (*mending, *again, HopelessHandler)]
+    return [kind(input_file, output_file) for kind in (*mending, *again, HopelessHandler)]
 
 
-def ph_handlers() -> list[ErrorHandler]:
+def ph_handlers(input_file: str = PH_INPUT, output_file: str = PH_OUTPUT) -> list[ErrorHandler]:
     """Handlers for ph.x."""
     handlers = (PhScfHandler, TimeHandler, LaunchHandler, KilledHandler, PhHopelessHandler)
-    return [kind(PH_INPUT, PH_OUTPUT) for kind in handlers]
+    return [kind(input_file, output_file) for kind in handlers]
