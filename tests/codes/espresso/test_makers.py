@@ -230,6 +230,7 @@ def test_a_run_that_ran_out_of_time_goes_on(silicon):
 
 def test_a_job_stopped_by_its_batch_system_goes_on_when_it_is_run_again(silicon, monkeypatch):
     from sse_flows.codes.espresso import handlers, job
+    from sse_flows.codes.espresso.resume import has_state
 
     limited = ScfMaker(settings(kpoints=6))
     with monkeypatch.context() as patch:
@@ -238,7 +239,7 @@ def test_a_job_stopped_by_its_batch_system_goes_on_when_it_is_run_again(silicon,
         with pytest.raises(SSEError, match="time of the job was up") as caught:
             run(limited, silicon, "cut")
     assert "goes on from where it stopped" in caught.value.mend
-    state = handlers.has_state(Path("cut"))
+    state = has_state(Path("cut"))
     run(limited, silicon, "cut")
     assert (read_input(Path("cut/pw.in"))[0]["control"].get("restart_mode") == "restart") is state
 
