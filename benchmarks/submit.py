@@ -6,17 +6,21 @@
 `add` puts trivial compounds of the shape of a campaign on a LaunchPad: as `sse submit` does, and,
 for comparison in the same run, as one jobflow workflow a compound, by ``flow_to_workflow`` and
 ``LaunchPad.add_wf``. `--peer` is the number of compounds for the comparison; if it is smaller, its
-time is scaled, which flatters it; `--supercells` adds so many jobs to each. `drain` lets worker
-processes run trivial jobs, counts those lost or run twice, and does the same with bare
-``rapidfire`` and jobflow's own task.
+time is scaled, which flatters it; `--supercells` adds so many jobs to each. Each begins with its
+flow made and a fresh database, and drops all it made. Content keys, which the other does not have,
+are timed apart. `drain` lets worker processes run trivial jobs, counts those lost or run twice,
+and does the same with bare ``rapidfire`` and jobflow's own task.
 
 The server is the one that SSE_TEST_MONGODB_URI names, else a mongod on PATH, else the stand-in of
-the tests, which is slower than MongoDB. CPU seconds are of this process: the server's are its own.
+the tests, which is slower than MongoDB. CPU seconds are of this process: the server's are its own;
+"in the server" is what passed between sending its commands and having its answers, while this
+process may have been at work as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import multiprocessing
@@ -35,10 +39,12 @@ from fireworks.core.rocket_launcher import rapidfire
 from jobflow import Flow, JobStore
 from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import MongoStore
+from pymongo import monitoring
 
-from sse_flows.campaign.keys import keyed
+from sse_flows.campaign.keys import KeyedFlow, keyed
 from sse_flows.launchers import firetask
 from sse_flows.launchers.submit import Submitter
+from sse_flows.store.indexes import ensure_indexes
 from sse_flows.testing import jobs
 from sse_flows.testing.campaign_flow import campaign_flow
 from sse_flows.testing.mongo_server import MongoServer
@@ -63,6 +69,24 @@ def main() -> None:
     print(json.dumps(found, indent=1))
 
 
+class Waited(monitoring.CommandListener):
+    """Sums up how long commands to the server took."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """Nothing to do."""
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Add one."""
+        self.seconds += event.duration_micros / 1e6
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Add one."""
+        self.seconds += event.duration_micros / 1e6
+
+
 class Place:
     """A fresh database for each measurement.
 
@@ -77,6 +101,8 @@ class Place:
     def __init__(self, host: str, port: int, folder: Path):
         self.host, self.port, self.folder = host, port, folder
         self.name = ""
+        self.waited = Waited()
+        monitoring.register(self.waited)
 
     def fresh(self) -> LaunchPad:
         """An empty LaunchPad."""
@@ -90,45 +116,62 @@ class Place:
         return LaunchPad(host=self.host, port=self.port, name=self.name, strm_lvl="CRITICAL")
 
     def store(self) -> JobStore:
-        """Its JobStore, connected."""
+        """Its JobStore, connected, with the indexes that every command of ours makes."""
         store = JobStore(MongoStore(self.name, "outputs", host=self.host, port=self.port))
         store.connect()
+        ensure_indexes(store)
         return store
 
-
-@contextmanager
-def timed(times: dict[str, float], name: str) -> Iterator[None]:
-    """Take wall and CPU seconds of this process."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield
-    times[f"{name}, wall s"] = round(time.perf_counter() - wall, 2)
-    times[f"{name}, CPU s"] = round(time.process_time() - cpu, 2)
+    @contextmanager
+    def timed(self, times: dict[str, float], name: str) -> Iterator[None]:
+        """Take wall and CPU seconds of this process, and those in the server."""
+        gc.collect()
+        self.waited.seconds = 0.0
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        times[f"{name}, wall s"] = round(time.perf_counter() - wall, 2)
+        times[f"{name}, CPU s"] = round(time.process_time() - cpu, 2)
+        times[f"{name}, in the server, s"] = round(self.waited.seconds, 2)
 
 
 def add(place: Place, compounds: int, peer: int, supercells: int) -> dict[str, Any]:
     """Submit compounds, submit them again, and add some as plain workflows."""
-    numbers = {f"x{number}": float(number) for number in range(compounds)}
     times: dict[str, Any] = {"compounds": compounds, "compounds of the peer": peer}
-    with timed(times, "keys"):
-        flow = keyed(larger(campaign_flow(numbers), supercells))
+    _add_plainly(place, peer, supercells, times)
+    flow = keyed_flow(place, compounds, supercells, times)
     launchpad = place.fresh()
     for name in ("submit", "submit again"):
-        with timed(times, name):
+        with place.timed(times, name):
             submitter = Submitter(launchpad, place.store(), place.folder)
             submitter.submit(flow, "bench")
-    submitter.submission.write(place.folder)
-    _status(place, numbers, launchpad, times)
     times["fireworks"] = launchpad.fireworks.count_documents({})
-    some = dict(list(numbers.items())[:peer])
-    plain = larger(campaign_flow(some), supercells).jobs[1 : 1 + peer]
-    launchpad = place.fresh()
-    with timed(times, "peer"):
-        for one in plain:
-            launchpad.add_wf(flow_to_workflow(one, allow_external_references=True))
     for kind in ("wall", "CPU"):
         scaled = times[f"peer, {kind} s"] * compounds / peer
-        times[f"ratio of {kind} times"] = round(scaled / times[f"submit, {kind} s"], 1)
+        submitted = times[f"submit, {kind} s"]
+        times[f"ratio of {kind} times"] = round(scaled / submitted, 1)
+        with_keys = submitted + times[f"keys, {kind} s"]
+        times[f"ratio of {kind} times with keys"] = round(scaled / with_keys, 1)
     return times
+
+
+def keyed_flow(place: Place, compounds: int, supercells: int, times: dict[str, Any]) -> KeyedFlow:
+    """A campaign of trivial compounds."""
+    flow = larger(campaign_flow(named(compounds)), supercells)
+    with place.timed(times, "keys"):
+        return keyed(flow)
+
+
+def named(compounds: int) -> dict[str, float]:
+    """Names and numbers of compounds."""
+    return {f"x{number}": float(number) for number in range(compounds)}
+
+
+def _add_plainly(place: Place, compounds: int, supercells: int, times: dict[str, Any]) -> None:
+    plain = larger(campaign_flow(named(compounds)), supercells).jobs[1 : 1 + compounds]
+    launchpad = place.fresh()
+    with place.timed(times, "peer"):
+        for one in plain:
+            launchpad.add_wf(flow_to_workflow(one, allow_external_references=True))
 
 
 def larger(flow: Flow, supercells: int) -> Flow:
@@ -139,18 +182,6 @@ def larger(flow: Flow, supercells: int) -> Flow:
             job.update_metadata({"stage": "phonons", "compound": chain.name}, dynamic=True)
         chain.add_jobs(more)
     return flow
-
-
-def _status(place: Place, numbers: dict, launchpad: LaunchPad, times: dict[str, Any]) -> None:
-    """Time of what `sse status` reads."""
-    from sse_flows.campaign.flow import STAGES, Plan
-    from sse_flows.launchers.submission import Submission
-    from sse_flows.launchers.watch import watch
-
-    roles = {name: ["screen"] for name in numbers}
-    plan = Plan(name="bench", roles=roles, jobs={n: dict.fromkeys(STAGES, n) for n in numbers})
-    with timed(times, "status"):
-        watch(plan, Submission.read(place.folder), launchpad, place.store())
 
 
 def drain(place: Place, number: int, workers: int) -> dict[str, Any]:

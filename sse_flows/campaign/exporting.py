@@ -22,7 +22,8 @@ from sse_flows.errors import SSEError
 from sse_flows.files import write_or_tell
 from sse_flows.store.archive import Archive, ArchiveWriter
 from sse_flows.store.export import Exported, Key, Taken, read_documents, write_documents
-from sse_flows.store.jobstore import open_store
+from sse_flows.store.jobstore import open_store, store_place
+from sse_flows.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from jobflow import Flow, JobStore
@@ -66,11 +67,17 @@ class ImportedCampaign:
         What was written and what was there.
     not_packed
         As of :class:`ExportedCampaign`: what has to be brought by other means.
+    store
+        Where the documents went.
+    shared
+        Whether that is a store that a cluster's machines can share.
     """
 
     file: Path
     documents: Taken
     not_packed: list[str]
+    store: str
+    shared: bool
 
 
 def export_campaign(path: str | Path, output: str | Path) -> ExportedCampaign:
@@ -204,7 +211,11 @@ def import_campaign(
             write_or_tell(campaign.folder / name, stream.read(), _ELSEWHERE)
     _note_found(campaign.folder, documents.finished)
     return ImportedCampaign(
-        base / archive.about["file"], documents, list(archive.about.get("not_packed", []))
+        base / archive.about["file"],
+        documents,
+        list(archive.about.get("not_packed", [])),
+        store_place(store),
+        not isinstance(store.docs_store, SqliteStore),
     )
 
 

@@ -97,11 +97,14 @@ class LocalRunner:
         while True:
             skipped = False
             for node in graph.ready():
+                may_start = self._may_start(node, running)
+                if may_start:  # others may have computed it in a store that machines share
+                    self._finished.look_up([node.job.uuid])
                 if self._is_done(graph, node):
                     node.state, skipped = DONE, True
                     self.events.write(node, "found")
                     self.watch(graph, node)
-                elif self._may_start(node, running):
+                elif may_start:
                     pool = pool or worker_pool(self.store, self.processes)
                     running[self._start(pool, node)] = node
                     self.watch(graph, node)

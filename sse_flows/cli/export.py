@@ -54,8 +54,10 @@ def import_campaign(
     counts = done.documents
     typer.echo(
         f"{counts.new} documents new, {counts.replaced} newer than the stored, {counts.kept} "
-        f"stored before; go on with: sse run {done.file}"
+        f"stored before; in {done.store}"
     )
+    on_cluster = f", or on the cluster: sse submit {done.file}" if done.shared else ""
+    typer.echo(f"go on with: sse run {done.file}{on_cluster}")
 
 
 def _tell_missing(names: list[str]) -> None:

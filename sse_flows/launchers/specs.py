@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,14 @@ class Setting:
     priority: int = 0
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @cached_property
+    def _work(self) -> str:
+        return str(self.work)
+
+    def folder_of(self, job: PartJob) -> str:
+        """Working folder of a job."""
+        return f"{self._work}{os.sep}{job.uuid}-{job.index}"
+
     @classmethod
     def of_spec(cls, spec: Mapping[str, Any], profiles: Mapping[str, Mapping]) -> Setting:
         """The setting of a firework that was put on the LaunchPad before."""
@@ -85,19 +95,20 @@ def make_spec(job: PartJob, setting: Setting, needs: list[str] | None = None) ->
         "stage": job.stage or setting.stage,
         "uuid": job.uuid,
         "index": job.index,
-        "work": str(setting.work / f"{job.uuid}-{job.index}"),
+        "work": setting.folder_of(job),
         "continued": 0,
     }
     if needs:
         sse["needs"] = needs
+    category = job.category
     spec: dict[str, Any] = {
         "_tasks": [{"job": job.text(), "_fw_name": TASK}],
-        "_category": job.category,
+        "_category": category,
         "_priority": setting.priority,
         "_add_launchpad_and_fw_id": True,
         "sse": sse,
     }
-    adapter = setting.profiles.get(job.category, {}).get("queueadapter")
+    adapter = setting.profiles.get(category, {}).get("queueadapter")
     if adapter:
         spec["_queueadapter"] = dict(adapter)
     if job.tolerant:
@@ -157,14 +168,15 @@ def documents_of(
         Document of the workflow, and of its fireworks in the order of the jobs.
     """
     now = datetime.now(UTC)
+    moment = now.isoformat()
     ids = {job.uuid: first + number for number, job in enumerate(part.jobs)}
     states = {job.uuid: _state(job, needs) for job in part.jobs}
     fireworks = [
         {
             "spec": make_spec(job, setting, needs.get(job.uuid)),
             "fw_id": ids[job.uuid],
-            "created_on": now.isoformat(),
-            "updated_on": now.isoformat(),
+            "created_on": moment,
+            "updated_on": moment,
             "name": firework_name(job, setting),
             "launches": [],
             "archived_launches": [],
@@ -183,6 +195,30 @@ def documents_of(
         "fw_states": {str(ids[uuid]): state for uuid, state in states.items()},
     }
     return workflow, fireworks
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """How a part looks on the LaunchPad.
+
+    Attributes
+    ----------
+    part, setting
+        The part, and what its fireworks have in common.
+    needs
+        Id of a job -> parts that it waits for.
+    folder
+        Results folder of the campaign.
+    """
+
+    part: Part
+    setting: Setting
+    needs: Mapping[str, list[str]]
+    folder: str
+
+    def documents(self, first: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Workflow and fireworks, with ids from `first` on."""
+        return documents_of(self.part, self.setting, first, self.needs, self.folder)
 
 
 def _state(job: PartJob, needs: Mapping[str, list[str]]) -> str:

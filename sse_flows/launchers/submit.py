@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import SSEError
+from sse_flows.garbage import collection_paused
 from sse_flows.launchers import gates
+from sse_flows.launchers.overlap import overlapped
 from sse_flows.launchers.parts import (
     COMPOUND,
     KINDS,
@@ -21,7 +23,8 @@ from sse_flows.launchers.parts import (
     is_found,
     split,
 )
-from sse_flows.launchers.specs import PRIORITY_STEP, Setting, documents_of
+from sse_flows.launchers.snapshot import chunks
+from sse_flows.launchers.specs import PRIORITY_STEP, PartPlan, Setting
 from sse_flows.launchers.submission import Submission
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ FATES = (ADDED, SKIPPED, FOUND, REPAIRED)
 already, or there in part since a submission was killed."""
 
 _PARTS_A_CHUNK = 200
+_PARTS_AN_INSERT = 50
 _NOT_STARTED = ("WAITING", "READY", "PAUSED")
 
 
@@ -169,6 +173,10 @@ class Submitter:
         name
             Name of the campaign.
         """
+        with collection_paused():
+            return self._submit(flow, name)
+
+    def _submit(self, flow: KeyedFlow, name: str) -> SubmitOutcome:
         parts = split(flow, name)
         ensure_indexes(self.launchpad)
         finished = self._finished(parts)
@@ -291,18 +299,27 @@ class Submitter:
         A worker that takes a job thus finds all that the job leads to, and a kill leaves a workflow
         without some of its fireworks, which the next submission sees.
         """
-        for start in range(0, len(plans), _PARTS_A_CHUNK):
-            some = plans[start : start + _PARTS_A_CHUNK]
-            first = self.launchpad.get_new_fw_id(quantity=sum(len(p.part.jobs) for p in some))
-            workflows, fireworks = [], []
-            for plan in some:
-                workflow, jobs = plan.documents(first)
-                workflows.append(workflow)
-                fireworks += reversed(jobs)
-                first += len(jobs)
-                outcome.fates[plan.part.key] = ADDED
-            self.launchpad.workflows.insert_many(workflows)
-            self._insert(fireworks)
+        made = map(self._documents, chunks(plans, _PARTS_AN_INSERT))
+        for keys in overlapped(self._write, made):
+            outcome.fates.update(dict.fromkeys(keys, ADDED))
+
+    def _documents(self, plans: list[PartPlan]) -> tuple[list[dict], list[dict]]:
+        """Workflows and fireworks of parts, with ids that are theirs."""
+        first = self.launchpad.get_new_fw_id(quantity=sum(len(p.part.jobs) for p in plans))
+        workflows, fireworks = [], []
+        for plan in plans:
+            workflow, jobs = plan.documents(first)
+            workflows.append(workflow)
+            fireworks += reversed(jobs)
+            first += len(jobs)
+        return workflows, fireworks
+
+    def _write(self, documents: tuple[list[dict], list[dict]]) -> list[str]:
+        """Insert documents; returns the keys of their parts."""
+        workflows, fireworks = documents
+        self.launchpad.workflows.insert_many(workflows)
+        self._insert(fireworks)
+        return [_part_of(doc) for doc in workflows]
 
     def _insert(self, fireworks: list[dict[str, Any]]) -> None:
         self.launchpad.fireworks.insert_many(fireworks)
@@ -317,30 +334,6 @@ class Submitter:
             tail=next((part.key for part in parts if part.kind == TAIL), None),
             submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-@dataclass(frozen=True)
-class PartPlan:
-    """How a part looks on the LaunchPad.
-
-    Attributes
-    ----------
-    part, setting
-        The part, and what its fireworks have in common.
-    needs
-        Id of a job -> parts that it waits for.
-    folder
-        Results folder of the campaign.
-    """
-
-    part: Part
-    setting: Setting
-    needs: Mapping[str, list[str]]
-    folder: str
-
-    def documents(self, first: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Workflow and fireworks, with ids from `first` on."""
-        return documents_of(self.part, self.setting, first, self.needs, self.folder)
 
 
 def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:

@@ -8,6 +8,9 @@ and only plain files with plain names are taken.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -21,6 +24,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from bson import json_util
+from bson.errors import BSONError
 
 from sse_flows.errors import SSEError
 
@@ -63,9 +67,11 @@ class ArchiveWriter:
         self._parts = 0
 
     def __enter__(self) -> ArchiveWriter:
-        """Begin the draft."""
+        """Begin the draft, and remove those of writers that were killed."""
         try:
+            _remove_left_drafts(self.path)
             self._file = self._draft.open("wb")
+            _try_lock(self._file)  # held to the end: others see that the draft is in use
         except OSError as error:
             raise _unwritable(self.path, error) from error
         options = {"compresslevel": 5} if self._mode == "w:gz" else {}
@@ -205,16 +211,12 @@ class Archive:
     def _checked(self, text: bytes, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         try:
             about = json.loads(text)
+            self._check_format(about.get("format"))  # the rest may mean something else in others
             if about.pop("sha256") != _checksum(about):
                 raise ValueError("not as it was written")
             wanted = {one["name"]: one for one in about["members"]}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._refusal("has a manifest that cannot be read") from error
-        if about.get("format") != FORMAT:
-            raise SSEError(
-                f"{self.path} is of format {about.get('format')}, this version reads {FORMAT}",
-                mend="Use the sse-flows that wrote it",
-            )
         for name in [*wanted, *found]:
             if name == MANIFEST:
                 continue
@@ -224,6 +226,13 @@ class Archive:
             if found[name] != wanted[name]:
                 raise self._refusal(f"holds a damaged {name}")
         return about
+
+    def _check_format(self, number: Any) -> None:
+        if isinstance(number, int) and number != FORMAT:
+            raise SSEError(
+                f"{self.path} is of format {number}, this version reads {FORMAT}",
+                mend="Update sse-flows here" if number > FORMAT else "Export it anew",
+            )
 
     def files(self, below: str) -> Iterator[tuple[str, Member]]:
         """Files of a folder of the archive: names within it and contents."""
@@ -236,7 +245,7 @@ class Archive:
         for info, stream in self._members():
             if info.name.startswith(f"{RECORDS}/"):
                 while line := stream.readline(LONGEST_LINE):
-                    yield line[: line.index(b" ")].decode(), line
+                    yield line.split(b" ", 1)[0].decode(errors="replace"), line
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, Member]]:
         """Members as they come; only plain files with plain names."""
@@ -256,7 +265,7 @@ class Archive:
 
     def _check_name(self, info: tarfile.TarInfo) -> None:
         parts = PurePosixPath(info.name).parts
-        regular = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
+        regular = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not info.issparse()
         plain = regular and info.name == "/".join(parts) and ".." not in parts
         if not plain or "\\" in info.name or info.name.startswith("/") or "\0" in info.name:
             kind = "that is no plain file" if not regular else "whose name leads elsewhere"
@@ -294,8 +303,40 @@ def _extended(value: Any) -> Any:
 
 
 def read_record(line: bytes) -> dict[str, Any]:
-    """The record in a line of :meth:`Archive.records`."""
-    return json_util.loads(line[line.index(b" ") + 1 :], json_options=_OPTIONS)
+    """The record in a line of :meth:`Archive.records`.
+
+    Raises
+    ------
+    SSEError
+        It is none: an archive whose checksums are right, yet that no export wrote.
+    """
+    try:
+        record = json_util.loads(line[line.index(b" ") + 1 :], json_options=_OPTIONS)
+        if isinstance(record, dict):
+            return record
+        problem: object = "no object of JSON"
+    except (ValueError, TypeError, KeyError, RecursionError, BSONError) as error:
+        problem = error
+    raise SSEError(
+        f"the archive holds a record that cannot be read ({problem})", mend="Do not trust this file"
+    )
+
+
+def _remove_left_drafts(path: Path) -> None:
+    """Remove drafts of an archive that nobody writes any more: they may be large, and hidden."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError), draft.open("rb+") as file:
+            if _try_lock(file):
+                draft.unlink()
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    """Lock a file until it is closed, if nobody else holds it and the disk knows locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _mode(path: Path) -> str:

@@ -6,10 +6,12 @@ followed by its arrays; back in a store the arrays are written first, as always.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from gridfs.errors import CorruptGridFile
 from jobflow import JobStore
 
 from sse_flows.errors import SSEError
@@ -80,14 +82,14 @@ def write_documents(store: JobStore, keys: Iterable[Key], archive: ArchiveWriter
     wanted = sorted(set(keys))
     for start in range(0, len(wanted), _AT_ONCE):
         for doc in _documents(store, wanted[start : start + _AT_ONCE]):
-            places = list(_arrays_of(doc))
+            places = list(dict.fromkeys(_arrays_of(doc)))
             if not _all_there(store, places):
                 done.incomplete.append(doc["uuid"])
                 continue
-            archive.add_record(DOCUMENT, doc)
+            archive.add_record(DOCUMENT, _with_zone(doc))
             done.documents += 1
             for name, blob_id in places:
-                archive.add_record(ARRAY + name, _array(store, name, blob_id))
+                archive.add_record(ARRAY + name, _array(store, doc, name, blob_id))
                 done.arrays += 1
     return done
 
@@ -104,18 +106,52 @@ def read_documents(archive: Archive, store: DurableJobStore) -> Taken:
         The store has no additional store of that name, or a record makes no sense.
     """
     done = Taken()
-    held: dict[str, Any] | None = None
-    wanted = False
+    held: _Held | None = None
     for kind, line in archive.records():
         if kind == DOCUMENT:
-            _write(store, held)
-            doc = read_record(line)
-            wanted = _is_wanted(store, doc, done)
-            held = doc if wanted else None
-        elif wanted and kind.startswith(ARRAY):
-            _write_array(store, kind.removeprefix(ARRAY), read_record(line))
-    _write(store, held)
+            if held is not None:
+                held.write(store)
+            doc = _checked(_without_zone(read_record(line)))
+            held = _Held(doc) if _is_wanted(store, doc, done) else None
+        elif held is not None and kind.startswith(ARRAY):
+            held.write_array(store, kind.removeprefix(ARRAY), read_record(line))
+    if held is not None:
+        held.write(store)
     return done
+
+
+@dataclass
+class _Held:
+    """A document that is written once all its arrays are.
+
+    An archive of others might hold arrays of documents that are not in it, which would take the
+    place of stored ones, or documents without their arrays, which would look finished.
+    """
+
+    doc: dict[str, Any]
+    written: set[tuple[str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.named = set(_arrays_of(self.doc))
+
+    def write_array(self, store: DurableJobStore, name: str, blob: dict[str, Any]) -> None:
+        blob_id = blob.get("blob_uuid")
+        if not isinstance(blob_id, str) or (name, blob_id) not in self.named:
+            raise self._refusal("an array that it does not name")
+        _write_array(store, name, blob)
+        self.written.add((name, blob_id))
+
+    def write(self, store: DurableJobStore) -> None:
+        missing = self.named - self.written
+        if missing:
+            raise self._refusal(f"{len(missing)} of its arrays missing")
+        store.put([self.doc], ["uuid", "index"])
+
+    def _refusal(self, problem: str) -> SSEError:
+        return SSEError(
+            f"the archive holds the document {self.doc['uuid']} with {problem}",
+            mend="Export it anew; do not trust this file if others wrote it",
+        )
 
 
 def _documents(store: JobStore, keys: list[Key]) -> Iterator[dict[str, Any]]:
@@ -130,8 +166,9 @@ def _documents(store: JobStore, keys: list[Key]) -> Iterator[dict[str, Any]]:
 def _arrays_of(node: Any) -> Iterator[tuple[str, str]]:
     """Store and id of the arrays that a document points to."""
     if isinstance(node, dict):
-        if {"blob_uuid", "store"} <= set(node):
-            yield node["store"], node["blob_uuid"]
+        place = node.get("store"), node.get("blob_uuid")
+        if all(isinstance(name, str) for name in place):
+            yield place  # type: ignore[misc]
             return
         node = list(node.values())
     if isinstance(node, list):
@@ -147,20 +184,57 @@ def _all_there(store: JobStore, places: list[tuple[str, str]]) -> bool:
     )
 
 
-def _array(store: JobStore, name: str, blob_id: str) -> dict[str, Any]:
+def _array(store: JobStore, doc: dict[str, Any], name: str, blob_id: str) -> dict[str, Any]:
     parts: Any = store
-    found = patiently(parts.additional_stores[name].query_one)({"blob_uuid": blob_id})
-    return {name: value for name, value in found.items() if name != "_id"}
+    try:
+        found = patiently(parts.additional_stores[name].query_one)({"blob_uuid": blob_id})
+        return {name: value for name, value in found.items() if name != "_id"}
+    except (CorruptGridFile, AttributeError) as error:  # gone since, or only half there
+        raise SSEError(
+            f"an array of the document {doc['uuid']} is damaged in the store",
+            mend="Remove that document and run the campaign again: it is computed anew",
+        ) from error
+
+
+def _with_zone(doc: dict[str, Any]) -> dict[str, Any]:
+    """The document with its time in UTC: jobflow writes it in that of the machine, without zone.
+
+    Machines of other zones would take what is computed there later for older, and never train
+    the models again with it.
+    """
+    return _with_time(doc, lambda when: when.astimezone(UTC) if when.tzinfo is None else when)
+
+
+def _without_zone(doc: dict[str, Any]) -> dict[str, Any]:
+    """The document with its time as jobs of this machine would have written it."""
+    return _with_time(
+        doc, lambda when: when.astimezone().replace(tzinfo=None) if when.tzinfo else when
+    )
+
+
+def _with_time(doc: dict[str, Any], change: Callable[[datetime], datetime]) -> dict[str, Any]:
+    try:
+        when = change(datetime.fromisoformat(doc["completed_at"]))
+    except (KeyError, TypeError, ValueError, OverflowError):  # of something else than jobflow
+        return doc
+    return {**doc, "completed_at": when.isoformat()}
+
+
+def _checked(doc: dict[str, Any]) -> dict[str, Any]:
+    """A document whose id is plain: one with operators in it would take the place of others."""
+    uuid, index = doc.get("uuid"), doc.get("index")
+    if not (isinstance(uuid, str) and type(index) is int and "output" in doc):
+        raise SSEError(
+            "the archive holds a document without uuid, index or output",
+            mend="Do not trust this file",
+        )
+    return doc
 
 
 def _is_wanted(store: JobStore, doc: dict[str, Any], done: Taken) -> bool:
     """Whether a document is to be written: the store has none, or an older one."""
-    try:
-        criteria = {"uuid": doc["uuid"], "index": doc["index"]}
-        has_result = doc["output"] is not None
-    except KeyError as error:
-        raise SSEError(f"the archive holds a document without {error}") from error
-    if has_result:
+    criteria = {"uuid": doc["uuid"], "index": doc["index"]}
+    if doc["output"] is not None:
         done.finished.add(doc["uuid"])
     known = store.query_one(criteria, ["completed_at"])
     if known is None:
@@ -171,11 +245,6 @@ def _is_wanted(store: JobStore, doc: dict[str, Any], done: Taken) -> bool:
     else:
         done.replaced += 1
     return True
-
-
-def _write(store: DurableJobStore, doc: dict[str, Any] | None) -> None:
-    if doc is not None:
-        store.put([doc], ["uuid", "index"])
 
 
 def _write_array(store: DurableJobStore, name: str, blob: dict[str, Any]) -> None:

@@ -21,13 +21,10 @@ from bson import Int64
 
 from sse_flows.testing.mongo_index import IndexedServer
 from sse_flows.testing.mongo_table import Table
+from sse_flows.testing.mongo_updates import has_operators
 from sse_flows.testing.mongo_wire import MAX_DOCUMENT, MAX_MESSAGE, CommandError, Document
 
 _FIRST_BATCH = 101
-_FIELDS = ("$set", "$unset", "$inc", "$min", "$max", "$rename", "$setOnInsert", "$currentDate")
-_ARRAYS = ("$push", "$pull", "$pullAll", "$addToSet", "$pop")
-_UPDATE_OPERATORS = frozenset(_FIELDS + _ARRAYS)
-_NOT_HERE = frozenset({"$mul", "$bit"})
 _INDEX_OPTIONS = ("name", "unique", "sparse", "partialFilterExpression")
 _DUPLICATE = 11000
 
@@ -58,29 +55,6 @@ def _refuse(command: Document, *options: str) -> None:
     for option in options:
         if command.get(option):
             raise NotImplementedError(option)
-
-
-def has_operators(update: Any) -> bool:
-    """Whether an update modifies fields (True) or replaces the document (False).
-
-    Raises
-    ------
-    CommandError
-        Operators and fields are mixed, or an operator does not exist.
-    NotImplementedError
-        An aggregation pipeline, or an operator that mongomock lacks.
-    """
-    if isinstance(update, list):
-        raise NotImplementedError("updates by a pipeline")
-    operators = [key for key in update if key.startswith("$")]
-    if operators and len(operators) != len(update):
-        raise CommandError(9, "FailedToParse", "operators and fields are mixed in an update")
-    for operator in operators:
-        if operator in _NOT_HERE:
-            raise NotImplementedError(operator)
-        if operator not in _UPDATE_OPERATORS:
-            raise CommandError(9, "FailedToParse", f"Unknown modifier: {operator}")
-    return bool(operators)
 
 
 class Commands:
@@ -180,11 +154,12 @@ class Commands:
         return {"n": done, **({"writeErrors": errors} if errors else {})}
 
     def do_insert(self, command: Document) -> Document:
-        """Insert documents."""
+        """Insert documents; as they were decoded, unless one may be too large."""
         table = self._table(command)
+        as_is = getattr(command["documents"], "size", MAX_MESSAGE) <= MAX_DOCUMENT
 
         def insert(_: int, document: Document) -> int:
-            table.insert(document)
+            table.insert(document, as_is)
             return 1
 
         return self._each(command, "documents", insert)

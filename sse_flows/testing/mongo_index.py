@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from bson import Decimal128, Int64, ObjectId
@@ -28,6 +28,7 @@ from sse_flows.testing.mongo_wire import Document
 _NULL = type(None)
 _SIMPLE = frozenset({str, int, Int64, float, bool, ObjectId, datetime.datetime, bytes, _NULL})
 _NUMBER = 10  # place of numbers in BSON's order of types
+_ONE_KEY = frozenset({str, int, Int64, ObjectId, datetime.datetime, _NULL})
 _COMPARABLE = frozenset({str, bool, ObjectId, datetime.datetime})
 _EMPTY: frozenset[int] = frozenset()
 
@@ -35,7 +36,8 @@ _EMPTY: frozenset[int] = frozenset()
 class IndexedStore(CollectionStore):
     """Documents of one collection, with a hash index of every field that clients index.
 
-    Each document has a row number, which grows with the order of insertion.
+    Each document has a row number, which grows with the order of insertion. An index is built when
+    it is first of use: those that no query asks for cost nothing when documents are inserted.
     """
 
     def __init__(self, name: str) -> None:
@@ -46,18 +48,15 @@ class IndexedStore(CollectionStore):
         self._next = 0
         self._row_of: dict[Any, int] = {}
         self.rows: dict[int, Document] = {}
-        self.indexed: dict[str, FieldIndex] = {"_id": FieldIndex("_id")}
+        self._fields = {"_id"}
+        self._built: dict[str, FieldIndex] = {}
 
     # -- what mongomock asks of a store -------------------------------------------------------
 
     def create_index(self, index_name: str, index_dict: Document) -> None:
-        """Register an index, and hash each of its fields."""
+        """Register an index, and each of its fields as one to hash."""
         super().create_index(index_name, index_dict)
-        for field, _ in index_dict["key"]:
-            if field not in self.indexed:
-                self.indexed[field] = FieldIndex(field)
-                for row, document in self.rows.items():
-                    self.indexed[field].put(row, document)
+        self._fields.update(field for field, _ in index_dict["key"])
 
     def drop(self) -> None:
         """Forget documents and indexes."""
@@ -89,21 +88,37 @@ class IndexedStore(CollectionStore):
         return self.rows[self._row_of[_hashable_id(key)]]
 
     def __setitem__(self, key: Any, document: Document) -> None:
-        row = self._row_of.get(_hashable_id(key))
-        if row is None:
-            row = self._row_of[_hashable_id(key)] = self._next
+        row = self._row_of.setdefault(_hashable_id(key), self._next)
+        if row == self._next:
             self._next += 1
         self.rows[row] = document
-        for index in self.indexed.values():
+        for index in self._built.values():
             index.put(row, document)
 
     def __delitem__(self, key: Any) -> None:
         row = self._row_of.pop(_hashable_id(key))
         del self.rows[row]
-        for index in self.indexed.values():
+        for index in self._built.values():
             index.remove(row)
 
     # -- queries ------------------------------------------------------------------------------
+
+    def index(self, field: str) -> FieldIndex | None:
+        """The index of a field; None where clients made none."""
+        if field in self._fields and field not in self._built:
+            built = self._built[field] = FieldIndex(field)
+            for row, document in self.rows.items():
+                built.put(row, document)
+        return self._built.get(field)
+
+    def is_alone(self, document: Document, fields: Iterable[str]) -> bool:
+        """Whether an index shows that no other document holds the same in one of some fields.
+
+        If not, another one may hold it.
+        """
+        own = self._row_of.get(_hashable_id(document["_id"]))
+        indexes = filter(None, map(self.index, fields))
+        return any(index.is_alone(document, own) for index in indexes)
 
     def narrowed(self, query: Mapping[str, Any]) -> Set[int] | None:
         """Rows among which all matches of a query are, or None where no index helps.
@@ -124,14 +139,13 @@ class IndexedStore(CollectionStore):
         if field == "$or" and wanted:
             either = [self.narrowed(part) for part in wanted]
             return None if None in either else set().union(*either)  # type: ignore[arg-type]
-        if field not in self.indexed:
-            return None
-        keys = sought(wanted)
-        return None if keys is None else self.indexed[field].rows_of(keys)
+        keys = sought(wanted) if field in self._fields else None
+        index = None if keys is None else self.index(field)
+        return None if index is None or keys is None else index.rows_of(keys)
 
     def in_order_of(self, field: str, descending: bool) -> list[Set[int]] | None:
         """Rows grouped by the value of a field and sorted by it; None where no index can say."""
-        index = self.indexed.get(field)
+        index = self.index(field)
         return None if index is None else index.groups(descending)
 
 
@@ -149,14 +163,14 @@ class FieldIndex:
     def put(self, row: int, document: Document) -> None:
         """Note the values of a new or changed document."""
         keys, odd = self._values(document)
+        before = self._held.get(row)
         if odd:
             self._odd.add(row)
-        else:
+        elif before is not None:
             self._odd.discard(row)
-        before = self._held.get(row, ())
         if before == keys:
             return
-        self._forget(row, before)
+        self._forget(row, before or ())
         self._held[row] = keys
         for key in keys:
             if key not in self._rows:
@@ -167,6 +181,11 @@ class FieldIndex:
     def keys(self, document: Document) -> tuple:
         """Simple values that a document holds in this field; None where it is missing."""
         return self._values(document)[0]
+
+    def is_alone(self, document: Document, own: int | None) -> bool:
+        """Whether it holds one simple value, and no document but that in row `own` the same."""
+        keys, odd = self._values(document)
+        return not odd and keys[0] is not None and self._rows.get(keys[0], _EMPTY) <= {own}
 
     def remove(self, row: int) -> None:
         """Forget a document."""
@@ -204,6 +223,10 @@ class FieldIndex:
             value = value.get(part, NOTHING)
             if value is NOTHING:
                 return (None,), False
+        if type(value) in _ONE_KEY:
+            return (value,), False
+        if type(value) is list:
+            return tuple({item for item in value if _is_simple(item)}), True
         if not _is_simple(value):
             return self._many_values(document), True
         return (value,), isinstance(value, (bool, bytes))  # True is stored with 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -187,6 +188,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="snapshot, read at the start, written at the end")
     parser.add_argument("--until-stdin-closes", action="store_true")
     arguments = parser.parse_args()
+    gc.set_threshold(200_000)  # documents stay, and hold no circles
     commands = Commands()
     if arguments.data and arguments.data.exists():
         load(commands.client, arguments.data)

@@ -20,6 +20,7 @@ from mongomock_ng.filtering import filter_applies, iter_key_candidates
 
 from sse_flows.testing.mongo_index import IndexedStore, sort_key, sought
 from sse_flows.testing.mongo_projection import excluding, including, projection_tree
+from sse_flows.testing.mongo_updates import piped
 from sse_flows.testing.mongo_wire import CODEC, MAX_DOCUMENT, CommandError, Document
 
 Sort = list[tuple[str, int]]
@@ -84,12 +85,12 @@ class Table:
     def _shortened(self, query: Document) -> Callable[[Document], Document]:
         """Query to try on a document: of a long $in, only what the document may hold is kept."""
         long = {
-            field: (self.store.indexed[field], frozenset(wanted["$in"]))
+            field: (index, frozenset(wanted["$in"]))
             for field, wanted in query.items()
-            if field in self.store.indexed
-            and isinstance(wanted, dict)
+            if isinstance(wanted, dict)
             and len(wanted.get("$in") or ()) > _LONG
             and sought({"$in": wanted["$in"]}) is not None
+            and (index := self.store.index(field)) is not None
         }
         if not long:
             return lambda _: query
@@ -190,9 +191,15 @@ class Table:
 
     # -- writes -----------------------------------------------------------------------------
 
-    def insert(self, document: Document) -> Any:
-        """Insert a document and return its `_id`."""
-        _, held = canonical({"_id": document.get("_id", ObjectId()), **document})
+    def insert(self, document: Document, is_canonical: bool = False) -> Any:
+        """Insert a document and return its `_id`.
+
+        One that :func:`canonical` would leave as it is can be taken as it is: it is then ours.
+        """
+        if is_canonical and next(iter(document), "") == "_id":
+            held = document
+        else:
+            held = canonical({"_id": document.get("_id", ObjectId()), **document})[1]
         if held["_id"] in self.store:
             raise _duplicate("_id", {"_id": 1}, {"_id": held["_id"]})
         _refuse_dollars(held)
@@ -203,7 +210,7 @@ class Table:
     def update(
         self,
         query: Document,
-        change: Document,
+        change: Document | list[Document],
         many: bool = False,
         upsert: bool = False,
         array_filters: list[Document] | None = None,
@@ -220,7 +227,7 @@ class Table:
     def exchange(
         self,
         query: Document,
-        change: Document,
+        change: Document | list[Document],
         sort: Sort | None,
         upsert: bool,
         array_filters: list[Document] | None,
@@ -241,7 +248,11 @@ class Table:
         return found
 
     def _replace(
-        self, old: Document, query: Document, change: Document, filters: list[Document] | None
+        self,
+        old: Document,
+        query: Document,
+        change: Document | list[Document],
+        filters: list[Document] | None,
     ) -> bool:
         encoded, copy = canonical(old)
         after, held = canonical(self._changed(copy, query, change, filters))
@@ -257,11 +268,13 @@ class Table:
         self,
         document: Document,
         query: Document,
-        change: Document,
+        change: Document | list[Document],
         filters: list[Document] | None,
         new: bool = False,
     ) -> Document:
-        """Apply operators to a document, or put a replacement in its place."""
+        """Apply operators or a pipeline to a document, or put a replacement in its place."""
+        if isinstance(change, list):
+            return piped(document, change, self.mock.database)
         if not any(key.startswith("$") for key in change):
             identity = {"_id": document["_id"]} if "_id" in document else {}
             return {**identity, **change}
@@ -292,6 +305,8 @@ class Table:
             if not index.get("unique"):
                 continue
             keys, only = index["key"], index.get("partialFilterExpression")
+            if self.store.is_alone(document, [key for key, _ in keys]):
+                continue
             if only is not None and not filter_applies(only, document):
                 continue
             mine = Collection._compute_index_entries(document, keys, index.get("sparse"))

@@ -27,6 +27,12 @@ _CHECKSUM, _MORE_TO_COME = 1, 2
 _HEADER = struct.Struct("<iiii")
 
 
+class Sequence(list):
+    """Documents of one section of a message; none is larger than `size`, in bytes."""
+
+    size = MAX_MESSAGE
+
+
 class CommandError(Exception):
     """A refusal, with MongoDB's number and name for it."""
 
@@ -56,7 +62,9 @@ def parse_message(body: bytes) -> tuple[int, Document]:
         elif kind == 1:
             name_end = body.index(b"\0", at + 4)
             name = body[at + 4 : name_end].decode()
-            sequences[name] = bson.decode_all(body[name_end + 1 : at + length], CODEC)
+            documents = Sequence(bson.decode_all(body[name_end + 1 : at + length], CODEC))
+            documents.size = length
+            sequences[name] = documents
         else:
             raise ValueError(f"unknown kind of section: {kind}")
         at += length

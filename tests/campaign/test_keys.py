@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jobflow import Flow, JobOrder
 from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 
+from sse_flows.campaign import keys as making
 from sse_flows.campaign.keys import JOB_VERSIONS, content_key, keyed, with_content_keys
 from sse_flows.testing.jobs import add, crash, fan_out, refuse, total, write_file
 
@@ -242,6 +246,30 @@ def known_flow(name: str) -> Flow:
 @pytest.mark.parametrize("name", KNOWN_KEYS)
 def test_keys_are_those_that_stored_results_have(name):
     assert keys(known_flow(name))[-len(KNOWN_KEYS[name]) :] == KNOWN_KEYS[name]
+
+
+IDS = ["d321ab86-9b1d-2114-405f-31118b6c4561", "8b6c4561-0000-1111-2222-333344445555"]
+PIECES = [
+    *IDS,
+    IDS[0][:28],
+    IDS[1][8:],
+    IDS[0].upper(),
+    "-0000-1111",
+    "8b6c4561",
+    "-",
+    "f",
+    "x",
+    '"',
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.sets(st.sampled_from(IDS)))
+def test_ids_are_found_wherever_they_stand_in_a_text(text, known):
+    """As by the plain way: an id at a time, from the left, none within another."""
+    plain = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+    names = {one: f"<{one[:2]}>" for one in known}
+    wanted = plain.sub(lambda match: names.get(match.group(), match.group()), text)
+    assert making._rename(text, names) == wanted
 
 
 def test_plain_data_and_jobflow_agree_on_parents_and_order():

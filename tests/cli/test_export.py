@@ -99,7 +99,8 @@ def test_it_goes_on_elsewhere_as_if_it_had_been_computed_there(sse, campaign, tm
     shutil.move(tmp_path / "laptop", tmp_path / "gone")
     taken = sse("import", "campaign", "c.tar.gz", "--folder", "cluster")
     assert taken.code == 0, taken.err
-    assert "go on with: sse run cluster/c.yaml" in taken.out
+    assert taken.out.splitlines()[-1] == "go on with: sse run cluster/c.yaml"
+    assert f"in sqlite://{tmp_path}/cluster" in taken.out
     files = sorted(p.name for p in (tmp_path / "cluster").rglob("*") if p.is_file())
     assert {"c.yaml", "lif.cif", "campaign.json", "events.jsonl", "store.sqlite"} <= set(files)
     assert "notes.txt" not in files

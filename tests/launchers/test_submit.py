@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -12,6 +13,7 @@ from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.run import LocalRunner
 from sse_flows.errors import SSEError
 from sse_flows.launchers import firetask
+from sse_flows.launchers import submit as submit_module
 from sse_flows.launchers.submission import Submission
 from sse_flows.launchers.submit import refuse_mock
 from sse_flows.store.jobstore import embedded_store
@@ -173,6 +175,32 @@ def test_a_submission_that_was_killed_is_repaired(cluster, monkeypatch, number):
     cluster.drain()
     assert set(cluster.states()) == {"COMPLETED"}
     assert cluster.tail()["models"]["count"] == 3
+    assert set(executions(cluster.log).values()) == {1}
+
+
+def test_a_failure_while_the_next_parts_are_made_stops_the_submission(cluster, monkeypatch):
+    calls = []
+    with monkeypatch.context() as patch:
+        patch.setattr(submit_module, "_PARTS_AN_INSERT", 1)
+        fireworks = cluster.launchpad.fireworks
+        insert = fireworks.insert_many
+
+        def cut(docs):
+            calls.append(docs)
+            if len(calls) == 3:
+                raise Killed
+            insert(docs)
+
+        patch.setattr(fireworks, "insert_many", cut)
+        with pytest.raises(Killed):
+            cluster.submit()
+    assert len(calls) == 3
+    assert cluster.launchpad.workflows.count_documents({}) == 3
+    assert fireworks.count_documents({}) == len(calls[0]) + len(calls[1])
+    fates = Counter(cluster.submit().fates.values())
+    assert (fates["skipped"], fates["repaired"]) == (2, 1)
+    cluster.drain()
+    assert set(cluster.states()) == {"COMPLETED"}
     assert set(executions(cluster.log).values()) == {1}
 
 

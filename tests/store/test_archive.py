@@ -155,6 +155,62 @@ def test_links_and_the_like_are_refused(tmp_path, kind):
         Archive(tar_of(tmp_path / "a.tar", info))
 
 
+def test_a_small_file_that_would_unfold_to_a_huge_one_is_refused(tmp_path):
+    info = tarfile.TarInfo("campaign/x")
+    info.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "campaign/x",
+        "GNU.sparse.realsize": str(10**12),
+    }
+    content = b"1\n0\n0\n".ljust(512, b"\0")
+    info.size = len(content)
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(content))
+    with pytest.raises(SSEError, match="that is no plain file"):
+        Archive(tmp_path / "a.tar")
+
+
+def with_manifest(path, text: str):
+    with tarfile.open(path, "w") as tar:
+        info = tarfile.TarInfo(module.MANIFEST)
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def test_other_versions_are_told_from_damage(tmp_path):
+    newer = with_manifest(tmp_path / "a.tar", '{"format": 2, "parts": {"other": "than ours"}}')
+    with pytest.raises(SSEError, match=r"of format 2, this version reads 1.*Update sse-flows"):
+        Archive(newer)
+    older = with_manifest(tmp_path / "b.tar", '{"format": 0}')
+    with pytest.raises(SSEError, match=r"of format 0.*Export it anew"):
+        Archive(older)
+    for text in ("[1]", '"x"', '{"format": 1, "members": []}', "{" * 10_000, "null"):
+        with pytest.raises(SSEError, match="a manifest that cannot be read"):
+            Archive(with_manifest(tmp_path / "c.tar", text))
+
+
+@pytest.mark.parametrize(
+    "line", [b"document\n", b"document {\n", b"document [1]\n", b"\xff {\xff}\n", b" \n"]
+)
+def test_what_is_no_record_is_one_line(tmp_path, line):
+    path = tar_of(tmp_path / "a.tar", ("records/00001.jsonl", line))
+    ((_, found),) = Archive(path).records()
+    with pytest.raises(SSEError, match="a record that cannot be read"):
+        read_record(found)
+
+
+def test_a_record_makes_no_objects_of_python(tmp_path):
+    reduce = {"py/reduce": [{"py/function": "os.system"}, {"py/tuple": ["touch x"]}]}
+    record = {"@module": "os", "@class": "system", "a": {"$code": "os.abort()"}, **reduce}
+    (tmp_path / "a").mkdir()
+    path = write(tmp_path / "a" / "a.tar", [("document", record)])
+    ((_, found),) = read(path)
+    assert found == {**record, "a": found["a"]}
+    assert type(found["a"]).__module__ == "bson.code"  # a text that says it is one
+
+
 def test_members_twice_or_in_no_manifest_are_refused(tmp_path):
     with pytest.raises(SSEError, match="twice"):
         Archive(tar_of(tmp_path / "a.tar", ("x", b"1"), ("x", b"1")))
@@ -201,6 +257,24 @@ def test_a_kill_leaves_nothing_under_the_final_name(tmp_path):
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGKILL)
     assert not path.exists()
+    assert len(list(tmp_path.iterdir())) == 1  # hidden, and perhaps large
+    with ArchiveWriter(path) as first:
+        assert len(list(tmp_path.iterdir())) == 1
+        with ArchiveWriter(tmp_path / "b.tar"):  # another archive: not its business
+            assert len(list(tmp_path.iterdir())) == 2
+        first.finish({})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_draft_of_a_living_writer_is_left(tmp_path):
+    path = tmp_path / "a.tar"
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        write(path)
+        drafts = [one.name for one in tmp_path.iterdir() if one != path]
+        process.kill()
+    assert drafts == [f".a.tar.{process.pid}.part"]
 
 
 def test_a_full_disk_is_one_line(small_disk):

@@ -186,6 +186,33 @@ def test_answers_are_those_of_mongomock(stored, query, sort) -> None:
     assert _same(_do(table, 0, ("find", query, sort, 0)), expected())
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.one_of(documents, alike), min_size=2, max_size=8),
+    st.sampled_from([["a"], ["b.c"], ["l"], ["a", "b.c"]]),
+    st.booleans(),
+)
+def test_unique_indexes_refuse_what_mongomock_refuses(stored, fields, sparse) -> None:
+    table, reference = _table(FIELDS), mongomock_ng.MongoClient()["tests"]["rows"]
+    for collection in (table.mock, reference):
+        keys = [(field, 1) for field in fields]
+        collection.create_index(keys, name="once", unique=True, sparse=sparse)
+    for number, document in enumerate(stored):
+        decoded = {"_id": number, **bson.decode(bson.encode(document))}
+        assert _refused(table.insert, decoded) == _refused(reference.insert_one, decoded)
+    for document in list(table.store.documents):  # an update does not compete with itself
+        assert not _refused(table.update, {"_id": document["_id"]}, {"$set": {"zz": 1}})
+
+
+def _refused(write: Any, *arguments: Any) -> bool:
+    """Whether a write fails for a value that must be there once."""
+    try:
+        write(*arguments)
+    except mongomock_ng.DuplicateKeyError:
+        return True
+    return False
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     documents,

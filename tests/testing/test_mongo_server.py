@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import bson
 import gridfs
 import pytest
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, WriteError
+
+from sse_flows.testing.mongo_commands import Commands
+from sse_flows.testing.mongo_wire import Sequence
 
 
 def test_keeps_data_over_a_stop_and_loses_them_when_killed(stoppable_mongo) -> None:
@@ -130,6 +134,26 @@ def test_pipelines_count_group_and_project(mongo) -> None:
             list(rows.find({"$where": "True"}))
 
 
+def test_pipelines_update_documents_by_what_they_hold(mongo) -> None:
+    begun = {"$cond": {"if": {"$eq": ["$state", "READY"]}, "then": "RUNNING", "else": "$state"}}
+    with mongo.client() as client:
+        rows = client[mongo.name].rows
+        rows.insert_many([{"_id": 1, "state": "READY"}, {"_id": 2, "state": "FAILED", "more": {}}])
+        assert rows.update_many({}, [{"$set": {"state": begun}}]).modified_count == 1
+        assert list(rows.find()) == [
+            {"_id": 1, "state": "RUNNING"},
+            {"_id": 2, "state": "FAILED", "more": {}},
+        ]
+        after = rows.find_one_and_update(
+            {"_id": 2},
+            [{"$set": {"more": {"$mergeObjects": ["$more", {"nodes": 2}]}}}, {"$unset": "state"}],
+            return_document=ReturnDocument.AFTER,
+        )
+        assert after == {"_id": 2, "more": {"nodes": 2}}
+        with pytest.raises(OperationFailure, match="no stage of an update"):
+            rows.update_one({}, [{"$match": {"_id": 1}}])
+
+
 def test_large_documents_are_refused_as_by_mongodb(mongo) -> None:
     with mongo.client() as client:
         rows = client[mongo.name].rows
@@ -137,3 +161,18 @@ def test_large_documents_are_refused_as_by_mongodb(mongo) -> None:
         with pytest.raises(WriteError):
             rows.update_one({"_id": 1}, {"$set": {"more": "x" * 3_000_000}})
         assert "more" not in rows.find_one({"_id": 1})
+
+
+def test_documents_are_taken_as_they_came_unless_one_may_be_too_large() -> None:
+    commands, large = Commands(), "x" * 17_000_000
+    for name, documents, size in (
+        ("few", [{"a": 1, "_id": 2}, {"_id": 3}], 100),
+        ("many", [{"_id": 1, "text": large}], 18_000_000),
+    ):
+        sequence = Sequence(documents)
+        sequence.size = size
+        reply = bson.decode(commands.run({"insert": name, "documents": sequence, "$db": "tests"}))
+        assert reply["n"] == (2 if name == "few" else 0)
+    assert reply["writeErrors"][0]["code"] == 10334
+    found = list(commands.client["tests"]["few"]._store.documents)
+    assert [list(one) for one in found] == [["_id", "a"], ["_id"]]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sse_flows.codes.vasp.launch import GAMMA, STANDARD, Launch
 
-_VERSION = re.compile(rb"vasp\.(\d+\.\d+\.\d+)")
+_VERSION = re.compile(rb"vasp\.(\d+\.\d+\.\d+(?: TEST DOUBLE, NOT VASP)?)")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from atomate2.vasp.sets.base import VaspInputGenerator
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
@@ -22,6 +23,8 @@ KPointRule = list[int] | float | dict[str, float]
 
 LINEAR_RESPONSE_REFUSES = frozenset(("NCORE", "NPAR"))
 """Keys that VASP does not take together with LEPSILON."""
+
+_ROUNDING = 1e-4  # of a number of k points
 
 _RELAX_ONLY = frozenset(("IBRION", "POTIM", "NFREE", "IOPT", "SMASS"))
 
@@ -62,16 +65,30 @@ def mesh(structure: Structure, rule: KPointRule) -> list[int]:
     structure
         The cell.
     rule
-        A mesh as it is; a density of k points times atoms, which pymatgen shares out among the
-        reciprocal vectors; or a length L in Å, for int(L |b| + 1/2) points along b (without 2π).
+        A mesh as it is; a density of k points times atoms, shared out among the reciprocal vectors
+        as pymatgen's Kpoints.automatic_density does it; or a length L in Å, for int(L |b| + 1/2)
+        points along b (without 2π).
+
+    Notes
+    -----
+    A number of points that is whole but for rounding is that number, in every direction: of 5000,
+    pymatgen gives a cubic cell of five atoms 10 x 10 x 9 points, and so breaks its symmetry.
     """
     if isinstance(rule, Mapping):
         lengths = structure.lattice.reciprocal_lattice_crystallographic.abc
-        return [max(1, int(rule["length"] * length + 0.5)) for length in lengths]
-    if isinstance(rule, (int, float)):
-        automatic = Kpoints.automatic_density(structure, int(rule), force_gamma=True)
-        return [int(number) for number in automatic.kpts[0]]
-    return [int(number) for number in rule]
+        wanted = [rule["length"] * length + 0.5 for length in lengths]
+    elif isinstance(rule, (int, float)):
+        density = int(rule) * (1.01 if _is_cube(int(rule)) else 1.0)
+        edges = np.array(structure.lattice.abc)
+        wanted = list((density / len(structure) * edges.prod()) ** (1 / 3) / edges)
+    else:
+        return [int(number) for number in rule]
+    return [max(1, int(number + _ROUNDING)) for number in wanted]
+
+
+def _is_cube(number: int) -> bool:
+    """Whether a density is a cube of a whole number, which pymatgen raises by 1 %."""
+    return round(number ** (1 / 3)) ** 3 == number
 
 
 @dataclass

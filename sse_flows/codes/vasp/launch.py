@@ -17,6 +17,8 @@ from sse_flows.codes.vasp import leash
 from sse_flows.codes.vasp.presets import PARALLEL
 from sse_flows.errors import SSEError
 
+_OF_SHELLS = (">", "<", "|", "&", ";", "1>", "2>")
+
 STANDARD, GAMMA = "vasp_std", "vasp_gam"
 
 
@@ -31,7 +33,8 @@ class Launch(MSONable):
         runs.
     gamma_command
         The same of the program for the Γ point alone; empty: `command` with vasp_gam for
-        vasp_std, or VASP_GAMMA_CMD of atomate2's settings.
+        vasp_std, or VASP_GAMMA_CMD of atomate2's settings; where only VASP_CMD is set, as if it
+        were `command`.
     incar
         Keys of the INCAR that share the work among cores (NCORE, KPAR, ...).
     """
@@ -47,7 +50,7 @@ class Launch(MSONable):
         if self.command:
             given = (self.command, self.gamma_command or _for_gamma(self.command))
         else:
-            given = (SETTINGS.VASP_CMD, self.gamma_command or SETTINGS.VASP_GAMMA_CMD)
+            given = (SETTINGS.VASP_CMD, self.gamma_command or _gamma_setting(SETTINGS))
         return os.path.expandvars(given[0]), os.path.expandvars(given[1])
 
     def leashed(self) -> tuple[str, str]:
@@ -56,10 +59,15 @@ class Launch(MSONable):
         Raises
         ------
         SSEError
-            The first word of a command is no program of this machine.
+            The first word of a command is no program of this machine, or it is meant for a shell.
         """
         standard, gamma = self.commands()
         words = shlex.split(standard)
+        if any(word.startswith(_OF_SHELLS) for word in words):
+            raise SSEError(
+                f"the command of VASP is started without a shell: {standard}",
+                mend="Leave out what redirects its output: custodian keeps it in vasp.out",
+            )
         if not words or shutil.which(words[0]) is None:
             raise SSEError(
                 f"cannot start VASP: {words[0] if words else 'its command'} is not found",
@@ -88,6 +96,13 @@ class Launch(MSONable):
             )
         keys = {**{key.upper(): value for key, value in updates.items()}, **self.incar}
         return {key: value for key, value in keys.items() if key in allowed and value is not None}
+
+
+def _gamma_setting(settings: Any) -> str:
+    """atomate2's setting for vasp_gam; its default would start it on one core beside `srun`."""
+    default = type(settings).model_fields["VASP_GAMMA_CMD"].default
+    given = settings.VASP_GAMMA_CMD
+    return _for_gamma(settings.VASP_CMD) if given == default else given
 
 
 def _for_gamma(command: str) -> str:

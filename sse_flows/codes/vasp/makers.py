@@ -16,7 +16,7 @@ from jobflow import job
 from monty.os.path import zpath
 from monty.serialization import dumpfn
 from pymatgen.core import Structure
-from pymatgen.io.vasp import Outcar
+from pymatgen.io.vasp import Kpoints, Outcar
 
 from sse_flows.codes.born import METAL_NOTE, check_neutral, is_metal
 from sse_flows.codes.labels import run_labels
@@ -24,11 +24,16 @@ from sse_flows.codes.vasp.documents import VaspBornDocument, VaspDocument
 from sse_flows.codes.vasp.inputs import Inputs, mesh
 from sse_flows.codes.vasp.launch import Launch
 from sse_flows.codes.vasp.run import Calculation
-from sse_flows.codes.vasp.symmetry import check_symmetry, symmetrised
+from sse_flows.codes.vasp.symmetry import check_symmetry, right_handed, symmetrised
 from sse_flows.errors import SSEError
 
 STRAIN_MAX = 1e-3
 """A relaxation that strains the cell by more is repeated with the plane waves of the new cell."""
+
+STRESS_MAX = 5.0
+"""kbar; what `STRAIN_MAX` leaves of a hard crystal's stress, a few times over."""
+
+_SLACK = 2.0  # VASP may print forces somewhat above EDIFFG where it says to have arrived
 
 
 @dataclass
@@ -87,9 +92,32 @@ class VaspMaker(BaseVaspMaker):
 
 @dataclass
 class ForcesMaker(VaspMaker):
-    """Energy, forces and band edges of a structure as it is."""
+    """Energy, forces and band edges of a structure as it is, with the k points asked for.
+
+    The supercells of a crystal are computed alike, or their forces do not belong together.
+    """
 
     name: str = "forces"
+
+    def run(self, structure: Structure) -> VaspDocument:
+        """What the job does, in the present folder.
+
+        Raises
+        ------
+        SSEError
+            It failed, or needed other k points.
+        """
+        document = super().run(structure)
+        points = Kpoints.from_file(zpath("KPOINTS"))
+        wanted = mesh(structure, self.input_set_generator.rule)
+        if points.style != Kpoints.supported_modes.Gamma or list(points.kpts[0]) != wanted:
+            raise SSEError(
+                f"custodian went over to other k points ({' | '.join(document.corrections)}), so "
+                f"that the forces do not belong to those of other supercells; output in "
+                f"{Path.cwd()}",
+                mend="Set code.incar (ALGO, AMIX, BMIX), or code.supercell_kpoints",
+            )
+        return document
 
 
 @dataclass
@@ -127,13 +155,15 @@ class RelaxMaker(VaspMaker):
             It did not arrive, or lost its space group.
         """
         folder = Path.cwd()
-        start = structure.get_sorted_structure()
+        start = right_handed(structure.get_sorted_structure())
         if self.relax_cell:
             start = symmetrised(start)
         relaxing, static = self._inputs(start)
         relaxed, notes = self._relax(folder, start, relaxing)
         gained = check_symmetry(start, relaxed) if self.relax_cell else None
         document = self.compute(folder / "static", relaxed, static, f"{self.name} static")
+        if self.relax_cell:
+            check_stress(document)
         notes += [*([gained] if gained else []), *document.corrections]
         return document.model_copy(update={"corrections": notes, "task_label": self.name})
 
@@ -169,7 +199,7 @@ class RelaxMaker(VaspMaker):
         output = document.output
         forces = np.array(output.forces if output and output.forces else [[0.0] * 3])
         largest = float(np.linalg.norm(forces, axis=1).max())
-        if largest > 1.01 * self.force_max:
+        if largest > _SLACK * self.force_max:
             raise SSEError(
                 f"the relaxation left forces of {largest:.4f} eV/Å (allowed: {self.force_max})",
                 mend="Start from a better structure, or raise relax.steps or relax.force_max",
@@ -215,6 +245,26 @@ class BornMaker(VaspMaker):
             dielectric=dielectric.tolist(),
             corrections=document.corrections,
             **labels,
+        )
+
+
+def check_stress(document: VaspDocument) -> None:
+    """Refuse a relaxed cell under stress.
+
+    Where symmetry holds every atom, forces say nothing of whether the cell is relaxed.
+
+    Raises
+    ------
+    SSEError
+        A component of the stress is above `STRESS_MAX`.
+    """
+    output = document.output
+    stress = np.array(output.stress if output and output.stress is not None else [[0.0]])
+    largest = float(np.abs(stress).max())
+    if largest > STRESS_MAX:
+        raise SSEError(
+            f"the relaxed cell is under a stress of {largest:.0f} kbar",
+            mend="Raise code.incar.ENCUT or relax.steps, or start from a better structure",
         )
 
 

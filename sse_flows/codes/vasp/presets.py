@@ -28,6 +28,10 @@ OWNED = {
 }
 """Keys of the INCAR that jobs set themselves, and what sets them in a campaign file."""
 
+_BY_ELEMENT = {"MAGMOM": 5, "LDAUU": 5.3, "LDAUL": 2, "LDAUJ": 0}
+_RELAXING = (1, 2, 3)
+"""Values of IBRION that relax; VASP's own default would start molecular dynamics."""
+
 _FUNCTIONALS = {"PE": "PBE", "PS": "PBEsol", "RP": "RPBE", "AM": "AM05", "CA": "LDA"}
 
 
@@ -48,8 +52,10 @@ def wrong_keys(incar: Mapping[str, Any]) -> list[str]:
     """What is wrong with the keys of an INCAR, in words: unknown ones, and those of jobs."""
     faults = []
     for key, value in ((key.upper(), value) for key, value in incar.items()):
-        if key == "MAGMOM" and not isinstance(value, (Mapping, type(None))):
-            faults.append("MAGMOM is written by element, such as {Fe: 5}")
+        if key in _BY_ELEMENT and not isinstance(value, (Mapping, type(None))):
+            faults.append(f"{key} is written by element, such as {{Fe: {_BY_ELEMENT[key]}}}")
+        elif key == "IBRION" and value not in _RELAXING:
+            faults.append(f"IBRION is {value}, but what relaxes is one of {_RELAXING}")
         elif key in OWNED:
             faults.append(f"{key} is set by {OWNED[key]}")
         elif key not in known_keys():

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from atomate2 import SETTINGS
 from atomate2.common.files import gzip_output_folder
 from atomate2.vasp.files import write_vasp_input_set
 from atomate2.vasp.jobs.base import _FILES_TO_ZIP
 from atomate2.vasp.run import DEFAULT_HANDLERS, run_vasp
 from custodian.custodian import CustodianError, ErrorHandler
-from custodian.vasp.handlers import LrfCommutatorHandler
+from custodian.vasp.handlers import LargeSigmaHandler, LrfCommutatorHandler
 from monty.json import MontyEncoder
 from pymatgen.core import Structure
-from pymatgen.io.vasp import Incar, Poscar
+from pymatgen.io.vasp import Incar
 
 from sse_flows.codes.vasp.documents import VaspDocument, corrections_of, read_document
 from sse_flows.codes.vasp.faults import failure, last_words
@@ -29,6 +30,8 @@ from sse_flows.codes.vasp.inputs import LINEAR_RESPONSE_REFUSES, Inputs, check_s
 from sse_flows.codes.vasp.launch import Launch
 from sse_flows.codes.vasp.potcars import check_same
 from sse_flows.codes.vasp.presets import PARALLEL
+from sse_flows.codes.vasp.record import BULKY, Record
+from sse_flows.codes.vasp.symmetry import right_handed
 from sse_flows.codes.vasp.walltime import (
     CHECK_INTERVAL,
     STOPCAR,
@@ -38,14 +41,12 @@ from sse_flows.codes.vasp.walltime import (
 )
 from sse_flows.codes.walltime import seconds_left
 from sse_flows.errors import OutOfTimeError, SSEError, one_line
-from sse_flows.files import write_whole
 
-RECORD_FILE = "sse_calculation.json"
-"""What a folder computes (a hash of its input) and how far it got."""
+SAME = 1e-4
+"""Å; what a POSCAR, with its digits, may differ from a structure by."""
 
+_LOGGERS = ("custodian", "VaspErrorHandler", "VasprunXMLValidator")  # faults are told by errors
 _POLL = 1.0  # s; custodian's own 10 s would be most of a small calculation
-_BULKY = ("WAVECAR", "CHGCAR", "CHG", "PROCAR", "LOCPOT", "TMPCAR", "WAVEDER")
-_STALE = (*_BULKY, "CONTCAR", "OUTCAR", "OSZICAR", "vasprun.xml", "vasp.out", "custodian.json")
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,17 @@ class Calculation:
         SSEError
             VASP failed and no handler could mend it.
         """
+        structure = right_handed(structure)
         check_structure(structure, self.inputs)
         folder.mkdir(parents=True, exist_ok=True)
-        record = _Record(folder, self._fingerprint(structure))
+        record = Record(folder, self._fingerprint(structure))
         with contextlib.chdir(folder):
             if record.state == "done":
+                self._clean(folder)  # a worker may have died while it zipped
                 return self._read(folder)
             return self._run(folder, record.start(structure, self.is_ionic), record)
 
-    def _run(self, folder: Path, structure: Structure, record: _Record) -> VaspDocument:
+    def _run(self, folder: Path, structure: Structure, record: Record) -> VaspDocument:
         self._write(structure)
         record.write("running")
         try:
@@ -104,18 +107,20 @@ class Calculation:
             self._start_vasp()
             document = self._read(folder)
             _check_converged(document, folder)
+            if not self.is_ionic:
+                _check_same_structure(document, structure, folder)
         except OutOfTimeError:
             record.write("stopped")
             raise
         except CustodianError as error:
             # a crash that no handler knows says nothing against the geometry it came to
-            record.write("failed" if corrections_of(folder) else "stopped")
+            record.write("failed" if corrections_of(folder) else "crashed")
             raise failure(error, folder) from error
         except SSEError:
             record.write("failed")
             raise
-        self._clean(folder)
         record.write("done")
+        self._clean(folder)
         return document
 
     def _read(self, folder: Path) -> VaspDocument:
@@ -145,13 +150,14 @@ class Calculation:
         incar.write_file("INCAR")
 
     def _start_vasp(self) -> None:
-        logging.getLogger("custodian").setLevel(logging.CRITICAL)
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         Path(STOPCAR).unlink(missing_ok=True)
         standard, gamma = self.launch.leashed()
         options = {
             "vasp_cmd": standard,
             "vasp_gamma_cmd": gamma,
-            "handlers": make_handlers(self.is_ionic),
+            "handlers": make_handlers(self.is_ionic, str(Path.cwd())),
             "custodian_kwargs": {
                 "polling_time_step": _POLL,
                 "monitor_freq": int(CHECK_INTERVAL / _POLL),
@@ -171,9 +177,12 @@ class Calculation:
     def _clean(self, folder: Path) -> None:
         """Remove what nobody reads again, and zip as atomate2 is told to."""
         wanted = {"WAVECAR": "LWAVE", "CHGCAR": "LCHARG", "CHG": "LCHARG"}
-        for name in _BULKY:
+        for name in BULKY:
             if not self.incar.get(wanted.get(name, "")):
                 (folder / name).unlink(missing_ok=True)
+        for half in folder.glob("*.gz"):
+            if half.with_suffix("").is_file():
+                half.unlink()
         gzip_output_folder(folder, SETTINGS.VASP_ZIP_FILES, _FILES_TO_ZIP)
 
     def _fingerprint(self, structure: Structure) -> str:
@@ -181,61 +190,25 @@ class Calculation:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-class _Record:
-    """What is being computed in a folder."""
-
-    def __init__(self, folder: Path, fingerprint: str):
-        self.path = folder / RECORD_FILE
-        self.fingerprint = fingerprint
-        try:
-            known = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            known = {}
-        self.state = known.get("state") if known.get("input") == fingerprint else None
-
-    def write(self, state: str) -> None:
-        """Note a state, whole or not at all."""
-        write_whole(self.path, json.dumps({"input": self.fingerprint, "state": state}))
-
-    def start(self, structure: Structure, is_ionic: bool) -> Structure:
-        """The structure to start from; without a state to go on from the folder is swept."""
-        if self.state in ("running", "stopped"):  # killed, or out of time
-            return (_last_geometry(self.path.parent, structure) if is_ionic else None) or structure
-        for name in _STALE:
-            for path in (self.path.with_name(name), self.path.with_name(f"{name}.gz")):
-                path.unlink(missing_ok=True)
-        return structure
-
-
-def _last_geometry(folder: Path, asked: Structure) -> Structure | None:
-    """Geometry that an unfinished relaxation had come to, or the one that it set out from.
-
-    VASP may leave an empty CONTCAR where it was stopped in its first step.
-    """
-    for name in ("CONTCAR", "POSCAR"):
-        found = _geometry(folder / name)
-        if found and [s.specie.symbol for s in found] == [s.specie.symbol for s in asked]:
-            for key, values in asked.site_properties.items():
-                found.add_site_property(key, list(values))
-            return found
-    return None
-
-
-def _geometry(path: Path) -> Structure | None:
-    try:
-        return Poscar.from_file(path, check_for_potcar=False).structure
-    except Exception:  # absent, or cut off in the middle: pymatgen raises all kinds
-        return None
-
-
-def make_handlers(ionic: bool) -> list[ErrorHandler]:
+def make_handlers(ionic: bool, folder: str = "") -> list[ErrorHandler]:
     """Handlers of custodian as atomate2 uses them, and those of the time left.
 
     They are fresh ones: custodian's count what they did.
+
+    Parameters
+    ----------
+    ionic
+        Whether atoms move.
+    folder
+        Of the calculation.
     """
     clock = TimeHandler(ionic)
     standard = [copy.deepcopy(handler) for handler in DEFAULT_HANDLERS]
-    return [StoppedHandler(clock), *standard, LrfCommutatorHandler(), clock]
+    for handler in standard:
+        if isinstance(handler, LargeSigmaHandler):
+            # it reads the whole OUTCAR, 2 s for 18 MB: too much for every look at the clock
+            handler.is_monitor = False
+    return [StoppedHandler(clock, folder), *standard, LrfCommutatorHandler(), clock]
 
 
 def _check_converged(document: VaspDocument, folder: Path) -> None:
@@ -243,4 +216,21 @@ def _check_converged(document: VaspDocument, folder: Path) -> None:
         raise SSEError(
             f"VASP ended unconverged in {folder}",
             mend="Set code.incar (ALGO, NELM), or raise relax.steps or relax.force_max",
+        )
+
+
+def _check_same_structure(document: VaspDocument, asked: Structure, folder: Path) -> None:
+    """Refuse forces of another structure, as a handler that changes the POSCAR leaves them."""
+    found: Any = document.structure
+    same = [s.specie.symbol for s in found] == [s.specie.symbol for s in asked]
+    if same:
+        away = found.frac_coords - asked.frac_coords
+        away -= np.round(away)
+        moved = [found.lattice.matrix - asked.lattice.matrix, away @ asked.lattice.matrix]
+        same = max(float(np.abs(part).max()) for part in moved) < SAME
+    if not same:
+        raise SSEError(
+            f"VASP computed another structure than was asked for in {folder}",
+            mend="Look at POSCAR and custodian.json there, remove that folder, and run the "
+            "campaign again",
         )

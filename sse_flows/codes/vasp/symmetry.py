@@ -6,6 +6,7 @@ made symmetric first, or it would lose its space group.
 
 from __future__ import annotations
 
+import numpy as np
 from ase.spacegroup.symmetrize import refine_symmetry
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
@@ -24,6 +25,22 @@ def symmetrised(structure: Structure) -> Structure:
         Lattice(atoms.cell[:]),
         structure.species,
         atoms.get_scaled_positions(wrap=False),
+        site_properties=structure.site_properties,
+    )
+
+
+def right_handed(structure: Structure) -> Structure:
+    """The same crystal with the same atoms at the same places, in a cell that VASP takes.
+
+    VASP refuses cell vectors with a negative triple product. All three are turned round, so that a
+    mesh of k points keeps its directions; custodian would exchange two of them and keep the mesh.
+    """
+    if structure.lattice.matrix[0] @ np.cross(*structure.lattice.matrix[1:]) > 0:
+        return structure
+    return Structure(
+        Lattice(-structure.lattice.matrix),
+        structure.species_and_occu,
+        -structure.frac_coords,
         site_properties=structure.site_properties,
     )
 

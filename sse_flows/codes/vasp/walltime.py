@@ -70,13 +70,17 @@ class StoppedHandler(ErrorHandler):
     ----------
     clock
         The handler that may have written the file.
+    folder
+        Where the files will be in the end, should custodian have VASP run in a scratch folder;
+        empty for the folder that is looked at.
     """
 
     is_monitor = False
     is_terminating = False
 
-    def __init__(self, clock: TimeHandler):
+    def __init__(self, clock: TimeHandler, folder: str = ""):
         self.clock = clock
+        self.folder = folder
 
     def check(self, directory: str = "./") -> bool:
         """Find no error.
@@ -88,9 +92,9 @@ class StoppedHandler(ErrorHandler):
         SSEError
             Somebody else stopped the calculation.
         """
-        folder = Path(directory)
-        if not was_stopped(folder, self.clock.ionic):
+        if not was_stopped(Path(directory), self.clock.ionic):
             return False
+        folder = Path(self.folder or directory)
         if self.clock.has_stopped:
             raise OutOfTimeError(
                 f"VASP was stopped before the end of its batch job, in {folder.resolve()}",
@@ -128,7 +132,7 @@ def was_stopped(folder: Path, ionic: bool) -> bool:
 
     A gentle stop after the only step of a calculation without ionic steps takes nothing away.
     """
-    text = _tail(folder / "OUTCAR")
+    text = _tail(folder / "OUTCAR") + _tail(folder / "vasp.out")
     kinds = "soft|hard" if ionic else "hard"
     return bool(re.search(rf"({kinds}) stop encountered", text)) and _ARRIVED not in text
 

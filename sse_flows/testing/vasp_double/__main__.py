@@ -7,4 +7,4 @@ from pathlib import Path
 
 from sse_flows.testing.vasp_double.run import main
 
-sys.exit(main(Path.cwd()))
+sys.exit(main(Path.cwd(), *sys.argv[1:2]))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sse_flows
 from sse_flows.testing.vasp_double.library import write_library
-from sse_flows.testing.vasp_double.mark import MARK
+from sse_flows.testing.vasp_double.mark import VERSION
 
 PROGRAMS = {"vasp_std": "VASP_CMD", "vasp_gam": "VASP_GAMMA_CMD", "vasp_ncl": "VASP_NCL_CMD"}
 """Programs and the settings of atomate2 that name them."""
@@ -99,8 +99,8 @@ def _write_program(path: Path) -> None:
     package = shlex.quote(str(Path(sse_flows.__file__).resolve().parent.parent))
     path.write_text(
         "#!/bin/sh\n"
-        f"# {MARK}\n"
+        f"# vasp.{VERSION}\n"
         f"export PYTHONPATH={package}${{PYTHONPATH:+:$PYTHONPATH}} OMP_NUM_THREADS=1\n"
-        f'exec {shlex.quote(sys.executable)} -m sse_flows.testing.vasp_double "$@"\n'
+        f"exec {shlex.quote(sys.executable)} -m sse_flows.testing.vasp_double {path.name}\n"
     )
     path.chmod(0o755)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ def write_library(folder: Path) -> Path:
     first = folder / FUNCTIONALS[0]
     first.mkdir(parents=True, exist_ok=True)
     for symbol in wanted_symbols():
-        text = potcar_text(made_up(symbol))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pymatgen's, of what it does not know of an element
+            text = potcar_text(made_up(symbol))
         with gzip.open(first / f"POTCAR.{symbol}.gz", "wt", compresslevel=1) as file:
             file.write(text)
     for name in FUNCTIONALS[1:]:

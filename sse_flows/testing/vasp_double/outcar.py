@@ -198,7 +198,7 @@ def _piezoelectric(title: str) -> Iterator[str]:
 
 
 def _born(born: Array) -> Iterator[str]:
-    yield " BORN EFFECTIVE CHARGES (in |e|, cumulative output)"
+    yield " BORN EFFECTIVE CHARGES (including local field effects) (in |e|, cummulative output)"
     yield _RULE
     for number, tensor in enumerate(born, 1):
         yield f" ion {number:4d}"

@@ -22,7 +22,7 @@ from sse_flows.testing.vasp_double.model import Evaluated
 from sse_flows.testing.vasp_double.outcar import Outcar
 from sse_flows.testing.vasp_double.relax import Freedom, steps
 from sse_flows.testing.vasp_double.response import field_response, hessian, normal_modes
-from sse_flows.testing.vasp_double.setup import InputError, Setup, ranks, read_setup
+from sse_flows.testing.vasp_double.setup import InputError, Setup, ranks, read_setup, refuse
 from sse_flows.testing.vasp_double.symmetry import find_symmetry
 from sse_flows.testing.vasp_double.vasprun import Vasprun
 
@@ -42,14 +42,15 @@ class Stopped(Exception):
         self.status = status
 
 
-def main(folder: Path) -> int:
-    """Run in a folder and return the exit status."""
+def main(folder: Path, program: str = "vasp_std") -> int:
+    """Run in a folder, as one of VASP's programs, and return the exit status."""
     if any(os.environ.get(name, "0") != "0" for name in _RANK_VARIABLES):
         return 0  # another process of the same run writes the files
     files.say(f" running {ranks():4d} mpi-ranks")
     files.say(f" vasp.{VERSION}")
     try:
         setup = read_setup(folder)
+        refuse(setup, program)
     except InputError as error:
         files.say(f" ERROR: {error}")
         return 1
@@ -191,8 +192,7 @@ class Run:
         """Responses and electrons, which VASP writes once."""
         incar = self.setup.incar
         if arrived and incar.relaxes:
-            for say in (self.outcar.write, files.say):
-                say(" reached required accuracy - stopping structural energy minimisation")
+            self._say(" reached required accuracy - stopping structural energy minimisation")
         force_constants = None
         if incar.vibrates:
             force_constants = hessian(self.crystal, self.model.evaluate)
@@ -203,18 +203,22 @@ class Run:
             self.outcar.response(response)
             self.vasprun.response(response)
         if stop:
-            self.outcar.write(" soft stop encountered!  aborting job ...")
+            self._say(" soft stop encountered!  aborting job ...")
             (self.folder / "STOPCAR").unlink(missing_ok=True)
         self.vasprun.electrons()
         self.vasprun.close_step()
 
     def _abort(self) -> None:
         """LABORT: end after this electronic step, with files closed and nothing converged."""
-        self.outcar.write(" hard stop encountered!  aborting job ...")
+        self._say(" hard stop encountered!  aborting job ...")
         (self.folder / "STOPCAR").unlink(missing_ok=True)
         self.vasprun.write(" </calculation>", "</modeling>")
         self.outcar.footer(time.monotonic() - self.began)
         raise Stopped
+
+    def _say(self, line: str) -> None:
+        self.outcar.write(line)
+        files.say(line)
 
     def _told(self, tag: str) -> bool:
         path = self.folder / "STOPCAR"

@@ -93,6 +93,25 @@ def read_setup(folder: Path) -> Setup:
     return Setup(folder, incar, crystal, potentials, kpoints, bands)
 
 
+def refuse(setup: Setup, program: str) -> None:
+    """Stop at what VASP's programs stop at.
+
+    Raises
+    ------
+    InputError
+        In VASP's words, as far as handlers look for them.
+    """
+    incar, lattice = setup.incar, setup.crystal.lattice
+    if np.linalg.det(lattice) < 0:
+        raise InputError("the triple product of the basis vectors is negative")
+    if program == "vasp_gam" and (len(setup.kpoints.points) > 1 or setup.kpoints.points.any()):
+        raise InputError("vasp_gam has the Γ point alone, KPOINTS asks for more")
+    if incar.logical("LEPSILON") and program == "vasp_gam":
+        raise InputError("vasp_gam has no linear response")
+    if incar.logical("LEPSILON") and (incar.integer("NCORE", 1) > 1 or "NPAR" in incar.tags):
+        raise InputError("linear response: please remove the tag NPAR from the INCAR file")
+
+
 def ranks() -> int:
     """Number of MPI processes that the launcher started; only the first of them works."""
     return int(next((os.environ[name] for name in _RANKS if name in os.environ), "1"))

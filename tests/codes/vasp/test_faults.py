@@ -23,6 +23,13 @@ def test_what_custodian_mends_is_told(double, li2o, monkeypatch, fault):
     assert "INCAR" in document.corrections[0]
 
 
+def test_forces_with_other_k_points_are_refused(double, li2o, monkeypatch):
+    # custodian's third remedy is a mesh that is not centred on Γ
+    monkeypatch.setenv("VASP_DOUBLE_FAULT", "brmix*3")
+    with pytest.raises(SSEError, match=r"other k points.*Monkhorst"):
+        forces().run(li2o)
+
+
 @pytest.mark.parametrize(
     ("fault", "parts"),
     [

@@ -7,10 +7,11 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.core import Lattice, Structure
+from pymatgen.io.vasp import Kpoints
 
 from sse_flows.campaign.keys import content_key
 from sse_flows.codes.vasp.code import Vasp
@@ -120,6 +121,28 @@ def test_a_supercell_of_a_mesh_by_density_has_the_same_density(potcars, li2o):
     assert np.prod(cell) >= np.prod(large)
 
 
+@pytest.mark.parametrize(("repeats", "points"), [(1, 10), (2, 5)])
+def test_a_cubic_cell_has_a_cubic_mesh_however_it_lies(repeats, points):
+    # 5000 / 5 and 5000 / 40 are cubes of whole numbers: rounding must not decide
+    rng = np.random.default_rng(7)
+    for edge in np.linspace(3.7, 4.1, 20):
+        turned = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        matrix = edge * (1 + 1e-7 * rng.normal(size=(3, 1))) * turned
+        crystal = Structure(matrix, ["Li"] * 3 + ["O", "Cl"], rng.random((5, 3)))
+        assert mesh(crystal * ([repeats] * 3), 5000.0) == [points] * 3
+
+
+@given(st.tuples(*[st.floats(2.5, 30.0)] * 3), st.integers(1, 40), st.integers(100, 9000))
+@settings(max_examples=50, deadline=None)
+def test_a_mesh_by_density_is_pymatgens_but_for_rounding(edges, atoms, density):
+    sites = np.linspace(0, 1, atoms, endpoint=False)[:, None] * [1, 1, 1]
+    crystal = Structure(Lattice.orthorhombic(*edges), ["Li"] * atoms, sites)
+    theirs = Kpoints.automatic_density(crystal, density, force_gamma=True).kpts[0]
+    slightly_more = Kpoints.automatic_density(crystal, density * 1.001, force_gamma=True).kpts[0]
+    ours = mesh(crystal, density)
+    assert all(a in (b, c) for a, b, c in zip(ours, theirs, slightly_more, strict=True))
+
+
 def test_a_large_cell_gets_few_points_and_a_metal_the_same_settings(potcars):
     rng = np.random.default_rng(1)
     sites = [*["Li"] * 14, *["P"] * 6, *["S"] * 22]
@@ -160,6 +183,15 @@ def test_wrong_keys_are_named_with_what_would_be_right():
     assert wrong_keys({"NSW": 3}) == ["NSW is set by relax.steps"]
     assert wrong_keys({"MAGMOM": [1, 2]}) == ["MAGMOM is written by element, such as {Fe: 5}"]
     assert set(OWNED) <= known_keys()
+    (fault,) = wrong_keys({"LDAUU": [5.3, 0]})
+    assert "LDAUU is written by element" in fault
+
+
+@pytest.mark.parametrize("value", [None, -1, 0, 8])
+def test_what_would_not_relax_is_refused(value):
+    # without IBRION, VASP would start molecular dynamics
+    assert "IBRION is" in wrong_keys({"IBRION": value})[0]
+    assert wrong_keys({"IBRION": 1}) == []
 
 
 def test_content_keys_know_results_from_machines(potcars, li2o):

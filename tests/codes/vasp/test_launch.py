@@ -43,6 +43,20 @@ def test_commands_are_atomate2s_unless_the_file_names_one(monkeypatch):
     assert Launch("$MY_MPI vasp_std").commands()[0] == "srun -n 4 vasp_std"
 
 
+def test_where_only_one_command_is_set_the_other_is_like_it(monkeypatch):
+    monkeypatch.setattr(SETTINGS, "VASP_GAMMA_CMD", "vasp_gam")  # atomate2's default
+    monkeypatch.setattr(SETTINGS, "VASP_CMD", "srun -n 8 vasp_std")
+    assert Launch().commands()[1] == "srun -n 8 vasp_gam"
+    monkeypatch.setattr(SETTINGS, "VASP_CMD", "vasp_std")
+    assert Launch().commands() == ("vasp_std", "vasp_gam")
+
+
+@pytest.mark.parametrize("end", ["> vasp.log", "2>&1", "| tee log", ">vasp.log"])
+def test_a_command_for_a_shell_is_refused(programs, end):
+    with pytest.raises(SSEError, match="without a shell"):
+        Launch(f"mpirun -np 2 vasp_std {end}").leashed()
+
+
 def test_a_missing_program_is_named_before_custodian_starts():
     with pytest.raises(SSEError, match=r"cannot start VASP: no-such-program is not found"):
         Launch("no-such-program -np 8 vasp_std").leashed()
@@ -66,6 +80,13 @@ def test_programs_are_found_with_version_and_starter_and_not_run(programs):
     assert gamma.path == str(programs / "vasp_gam")
     assert find_program(Launch("mpirun -np 8 vasp_missing")) is None
     assert find_program(Launch("no-such-program vasp_std")) is None
+
+
+def test_the_stand_in_of_the_tests_says_what_it_is(tmp_path):
+    from sse_flows.testing.vasp_double.installation import _write_program
+
+    _write_program(tmp_path / "vasp_std")
+    assert version_of(tmp_path / "vasp_std") == "6.0.0 TEST DOUBLE, NOT VASP"
 
 
 def test_a_program_without_version_has_none(tmp_path):

@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
-from pymatgen.io.vasp import Incar, Poscar
+from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
 from sse_flows.codes.vasp import run
 from sse_flows.codes.vasp.code import Vasp
-from sse_flows.codes.vasp.makers import BornMaker
-from sse_flows.codes.vasp.run import RECORD_FILE
+from sse_flows.codes.vasp.makers import STRESS_MAX, BornMaker, check_stress
+from sse_flows.codes.vasp.record import RECORD_FILE
 from sse_flows.codes.walltime import MARGIN
 from sse_flows.errors import OutOfTimeError, SSEError
 
@@ -48,6 +48,7 @@ def test_a_relaxation_keeps_the_space_group_and_gives_energy_gap_and_forces(doub
     assert document.structure.get_space_group_info()[1] == 225
     assert np.abs(document.output.forces).max() < 0.002
     assert document.output.band_gap > 1.0
+    assert np.abs(document.output.stress).max() < STRESS_MAX
     assert document.output.energy == pytest.approx(3 * document.output.energy_per_atom)
     assert document.dir_name.endswith("job/static")
     # a second relaxation starts with the plane waves of the relaxed cell
@@ -55,6 +56,16 @@ def test_a_relaxation_keeps_the_space_group_and_gives_energy_gap_and_forces(doub
     first = Poscar.from_file(double / "relax-2" / "POSCAR.gz").structure
     assert first.volume == pytest.approx(document.structure.volume, rel=5e-3)
     assert not list(double.glob("*/WAVECAR*"))
+
+
+def test_a_cell_under_stress_is_not_relaxed(double, li2o):
+    # no atom of an antifluorite can move: its forces are zero at any volume
+    squeezed = li2o.copy()
+    squeezed.scale_lattice(0.97 * li2o.volume)
+    document = code().phonon_maker().phonon_displacement_maker.run(squeezed)
+    assert np.abs(document.output.forces).max() < 1e-3
+    with pytest.raises(SSEError, match=r"under a stress of \d+ kbar"):
+        check_stress(document)
 
 
 def test_the_atoms_come_sorted_and_made_symmetric(double, li2o):
@@ -107,6 +118,25 @@ def test_linear_response_has_no_keys_that_vasp_refuses_there(double, li2o):
     assert ("NCORE" in incar, incar["KPAR"]) == (False, 2)
 
 
+def test_linear_response_at_gamma_alone_is_not_left_to_vasp_gam(double, li2o):
+    maker = Vasp(kpoints=[1, 1, 1]).of(["Li", "O"]).born_maker()
+    maker.make.original(maker, li2o)
+    # the double's vasp_gam stops at LEPSILON, and the job would have failed
+    assert list(Kpoints.from_file(double / "KPOINTS.gz").kpts[0]) == [1, 1, 1]
+
+
+def test_a_left_handed_cell_is_turned_round(double, li2o):
+    moved = li2o.copy()
+    moved.translate_sites([0], [0.02, 0.01, 0], frac_coords=False)
+    axes = li2o.lattice.matrix[[1, 0, 2]]
+    swapped = Structure(axes, moved.species, moved.cart_coords, coords_are_cartesian=True)
+    maker = code().phonon_maker().phonon_displacement_maker
+    document = maker.run(swapped)
+    assert document.corrections == []  # custodian would exchange two axes, but not their k points
+    right = maker.run(moved)
+    assert np.allclose(document.output.forces, right.output.forces, atol=1e-5)
+
+
 def test_forces_of_a_displaced_atom_pull_it_back(double, li2o):
     maker = code().phonon_maker().phonon_displacement_maker
     moved = li2o.copy()
@@ -156,32 +186,24 @@ def test_a_static_calculation_cut_off_is_never_taken_for_a_result(
     assert maker.run(li2o).state.value == "successful"
 
 
+def test_what_was_stopped_in_a_scratch_folder_comes_back(
+    double, li2o, short_of_time, monkeypatch, tmp_path
+):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    maker = code().phonon_maker().phonon_displacement_maker
+    maker.run_vasp_kwargs = {"scratch_dir": str(scratch)}
+    monkeypatch.setenv("VASP_DOUBLE_STEP_SECONDS", "1.0")
+    short_of_time(2)
+    with pytest.raises(OutOfTimeError, match=f"in {double}"):
+        maker.run(li2o)
+    assert "hard stop" in (double / "OUTCAR").read_text()
+    assert state(double) == "stopped"
+    assert not list(scratch.iterdir())
+
+
 def test_what_is_done_is_not_done_again(double, li2o, monkeypatch):
     maker = code().relax_maker(force_max=0.01)
     first = maker.run(li2o)
     monkeypatch.setattr(run, "run_vasp", None)  # any call would fail
     assert maker.run(li2o).output.energy == first.output.energy
-
-
-def test_a_killed_worker_leaves_its_geometry_and_a_failure_does_not(double, li2o):
-    record = run._Record(double, "x")
-    record.write("running")
-    near = li2o.copy()
-    near.scale_lattice(1.01 * li2o.volume)
-    near.to(str(double / "CONTCAR"), fmt="poscar")
-    again = run._Record(double, "x")
-    assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
-    assert again.start(li2o, is_ionic=False) is li2o
-    near.to(str(double / "POSCAR"), fmt="poscar")
-    (double / "CONTCAR").write_text("")  # stopped before its first step
-    assert again.start(li2o, is_ionic=True).volume == pytest.approx(near.volume)
-    again.write("failed")
-    assert run._Record(double, "x").start(li2o, is_ionic=True) is li2o
-    assert not (double / "CONTCAR").exists()
-
-
-@pytest.mark.parametrize("text", ["", "Li O\n1.0\n"])
-def test_a_geometry_cut_off_in_the_middle_is_not_used(double, li2o, text):
-    run._Record(double, "x").write("running")
-    (double / "CONTCAR").write_text(text)
-    assert run._Record(double, "x").start(li2o, is_ionic=True) is li2o

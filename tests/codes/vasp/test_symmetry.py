@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from sse_flows.codes.vasp.symmetry import check_symmetry, symmetrised
+from sse_flows.codes.vasp.symmetry import check_symmetry, right_handed, symmetrised
 from sse_flows.errors import SSEError
 
 VASP_SYMPREC = 1e-5
@@ -52,6 +52,18 @@ def test_a_structure_with_few_digits_gets_its_space_group_back(name, seed):
     assert made.species == rough.species
     assert made.volume == pytest.approx(rough.volume, rel=1e-3)
     assert np.abs(made.distance_matrix - rough.distance_matrix).max() < 0.02  # Å
+
+
+def test_a_left_handed_cell_keeps_its_atoms_where_they_are():
+    exact = crystal("monoclinic")
+    assert right_handed(exact) is exact
+    left = Structure(
+        exact.lattice.matrix[[1, 0, 2]], exact.species, exact.cart_coords, coords_are_cartesian=True
+    )
+    made = right_handed(left)
+    assert np.linalg.det(made.lattice.matrix) > 0
+    np.testing.assert_allclose(made.cart_coords, exact.cart_coords, atol=1e-10)
+    assert made.lattice.abc == pytest.approx(left.lattice.abc)  # and so the k points
 
 
 def test_what_is_symmetric_stays_as_it_is():

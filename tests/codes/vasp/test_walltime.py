@@ -91,6 +91,23 @@ def test_vasps_own_words_tell_a_stopped_run(tmp_path, text, ionic, stopped):
     assert was_stopped(tmp_path, ionic) is stopped
 
 
+def test_the_words_on_standard_output_count_too(tmp_path):
+    (tmp_path / "vasp.out").write_text(" hard stop encountered!  aborting job ...\n")
+    assert was_stopped(tmp_path, ionic=False)
+
+
+def test_the_folder_named_is_not_that_of_scratch(tmp_path):
+    (tmp_path / "OUTCAR").write_text("hard stop encountered!  aborting job ...")
+    with pytest.raises(SSEError, match="in /of/the/job"):
+        StoppedHandler(TimeHandler(), "/of/the/job").check(str(tmp_path))
+
+
+def test_what_reads_much_does_not_look_at_a_running_vasp():
+    (heavy,) = [one for one in make_handlers(True) if type(one).__name__ == "LargeSigmaHandler"]
+    assert heavy.is_monitor is False
+    assert type(heavy).is_monitor  # atomate2's own stay as they are
+
+
 def test_a_stop_of_ours_is_a_want_of_time_and_anothers_is_not(tmp_path, ends_in):
     (tmp_path / "OUTCAR").write_text("hard stop encountered!  aborting job ...")
     clock = TimeHandler()
