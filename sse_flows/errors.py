@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 _USER = re.compile(r"(\bmongodb(?:\+srv)?://)\S*@|(\b[\w.+-]+://)[^\s/@]*@")
@@ -46,6 +47,23 @@ def one_line(error: Exception, limit: int = 300) -> str:
     Addresses lose user and password, which libraries quote.
     """
     return " ".join(without_secrets(f"{type(error).__name__}: {error}").split())[:limit]
+
+
+def configuration_error(error: BaseException) -> SSEError | None:
+    """What to tell if jobflow could not make its settings; None for any other error.
+
+    Nothing of the configuration is repeated, which may hold a password.
+    """
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_globals.get("__name__") in ("jobflow", "jobflow.settings"):
+            file = os.environ.get("JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml")
+            return SSEError(
+                f"{file} is no configuration of jobflow: {type(error).__name__}",
+                mend="Mend its JOB_STORE",
+            )
+        step = step.tb_next
+    return None
 
 
 def without_secrets(text: str) -> str:

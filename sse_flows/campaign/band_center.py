@@ -11,6 +11,7 @@ from pymatgen.core import Structure
 from sse_flows.descriptors.crystal.arrays import read_crystal
 from sse_flows.errors import SSEError
 from sse_flows.models.band_center_data import TrainingCompound
+from sse_flows.moments import in_utc
 from sse_flows.phonons.document import PhononDOS
 
 _FIELDS = ["output.compound_id", "output.primitive", "output.band_center", "completed_at"]
@@ -53,7 +54,7 @@ def _newest(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Newest output of each compound."""
     newest: dict[str, tuple[str, dict]] = {}
     for doc in documents:
-        name, when = doc["output"]["compound_id"], str(doc.get("completed_at"))
+        name, when = doc["output"]["compound_id"], in_utc(doc.get("completed_at"))
         if name not in newest or when > newest[name][0]:
             newest[name] = (when, doc["output"])
     return {name: output for name, (_, output) in newest.items()}

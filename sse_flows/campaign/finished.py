@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sse_flows.moments import in_utc
+
 if TYPE_CHECKING:
     from jobflow import Job, JobStore, Response
 
 _CHUNK = 400
-_NOTHING = "returned_nothing"
-_HAS_RESULT = [{"output": {"$ne": None}}, {f"metadata.{_NOTHING}": True}]
+NOTHING = "returned_nothing"
+"""Key in the metadata of a document: its job is done, and its result is None."""
+
+_HAS_RESULT = [{"output": {"$ne": None}}, {f"metadata.{NOTHING}": True}]
 
 
 class FinishedJobs:
@@ -42,13 +46,13 @@ class FinishedJobs:
             some = {"uuid": {"$in": some_ids}, "$or": _HAS_RESULT}
             for doc in self.store.query(some, properties=["uuid", "completed_at"]):
                 known = self._when.get(doc["uuid"], "")
-                self._when[doc["uuid"]] = max(known, str(doc["completed_at"]))
+                self._when[doc["uuid"]] = max(known, in_utc(doc["completed_at"]))
 
     def __contains__(self, uuid: str) -> bool:
         return uuid in self._when
 
     def when(self, uuid: str) -> str:
-        """When a job was finished, as jobflow writes it; empty where it is not."""
+        """When a job was finished, in UTC; empty where it is not."""
         return self._when.get(uuid, "")
 
     def forget(self, uuid: str) -> None:
@@ -72,6 +76,12 @@ class FinishedJobs:
         return when is not None and all(self._when.get(one, "") <= when for one in inputs)
 
 
+def returned_nothing(response: Response) -> bool:
+    """Whether a job is done with a result of None, as it asked for no further jobs."""
+    more = (response.output, response.replace, response.detour, response.addition)
+    return all(one is None for one in more)
+
+
 def note_nothing(store: JobStore, job: Job, response: Response) -> None:
     """Mark the document of a job whose result is None, and that asked for no further jobs.
 
@@ -84,11 +94,10 @@ def note_nothing(store: JobStore, job: Job, response: Response) -> None:
     job, response
         The job that has run, and what it gave.
     """
-    more = (response.replace, response.detour, response.addition)
-    if response.output is not None or any(one is not None for one in more):
+    if not returned_nothing(response):
         return
     doc = store.query_one({"uuid": job.uuid, "index": job.index})
     if doc is not None and doc["output"] is None:
         doc.pop("_id", None)
-        doc["metadata"] = {**(doc.get("metadata") or {}), _NOTHING: True}
+        doc["metadata"] = {**(doc.get("metadata") or {}), NOTHING: True}
         store.update(doc, key=["uuid", "index"])

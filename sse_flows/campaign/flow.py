@@ -40,6 +40,8 @@ from sse_flows.files import write_whole
 from sse_flows.structures.compound import Compound
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from sse_flows.codes.code import Code
 
 STAGES = ("order", "relax", "phonons", "descriptors")
@@ -189,7 +191,10 @@ class _Builder:
         code = self.code.of(elements_of(compound))
         structure, charges = without_charges(compound.approximant or compound.structure)
         order = order_structure(structure, charges, limits.max_atoms, limits.timeout)
-        relax = self._relax_maker(code).make(order.output["structure"])
+        cell, magnetic = order.output["structure"], self._magnetic_cell(compound, structure)
+        relax = self._relax_maker(code).make(cell if magnetic is None else magnetic)
+        if magnetic is not None:
+            code = code.with_order(relax.output.structure)
         maker = LatticeDynamicsMaker(
             phonon_maker=code.phonon_maker(phonons.displacement),
             method=code.method,
@@ -209,7 +214,7 @@ class _Builder:
         energies = elemental_energies(self._energies(compound))
         energies.config = _tolerant()
         describe = describe_compound(
-            compound,
+            compound.model_copy(update={"moments": None}),  # no descriptor is made of them
             dynamics.output,
             order.output["warnings"],
             energies.output,
@@ -219,6 +224,16 @@ class _Builder:
         stages = zip(STAGES, (order, relax, dynamics, Flow([energies, describe])), strict=True)
         parts = [_label(part, stage, compound.compound_id) for stage, part in stages]
         return Flow(parts, name=compound.compound_id)
+
+    def _magnetic_cell(self, compound: Compound, structure: Structure) -> Structure | None:
+        """The cell of a magnetic order that the source gives, where the code keeps one."""
+        from sse_flows.codes.spin import has_order, ordered_cell
+
+        if not (self.code.keeps_order and structure.is_ordered):
+            return None
+        if compound.moments and compound.approximant is None:
+            structure = structure.copy(site_properties={"magmom": compound.moments})
+        return ordered_cell(structure) if has_order(structure) else None
 
     def _relax_maker(self, code: Code) -> Any:
         return code.relax_maker(self.manifest.relax.force_max, self.manifest.relax.steps)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -256,7 +256,7 @@ def write_document(
         "uuid": key,
         "index": 1,
         "output": jsanitize(document, strict=True, enum_values=True, allow_bson=True),
-        "completed_at": datetime.now().isoformat(),
+        "completed_at": datetime.now(UTC).isoformat(),
         "metadata": {"stage": stage, "compound": document.compound_id, "imported": origin},
         "hosts": [],
         "name": name,

@@ -173,12 +173,14 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
         Where it stands; tells what failed and what was computed of late.
     """
     from sse_flows.campaign.flow import Plan, make_code, settings_of
+    from sse_flows.campaign.remarks import read_remarks
     from sse_flows.report.document import CompoundReport, Failure, ReportData
     from sse_flows.store.jobstore import store_place
 
     plan = Plan.read(folder)
     results = CampaignResults(store, plan)
     described = {one.compound_id: one for one in results.descriptors()}
+    remarks = read_remarks(store, plan)
     compounds = []
     for compound_id, compound in campaign.pool.compounds.items():
         if compound_id not in plan.jobs:
@@ -191,6 +193,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
                 role=" and ".join(plan.roles[compound_id]),
                 live=plan.jobs[compound_id]["phonons"] in status.computed,
                 keys=plan.jobs[compound_id],
+                remarks=remarks.get(compound_id, []),
             )
         )
     manifest, models = campaign.manifest, results.models()

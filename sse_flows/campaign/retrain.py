@@ -30,6 +30,7 @@ from sse_flows.campaign.versions import Stored, latest_version, stored_version
 from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.errors import SSEError
 from sse_flows.models.defaults import MAX_FEATURES
+from sse_flows.moments import in_utc
 from sse_flows.screening.document import Filters
 from sse_flows.screening.versions import ModelVersion
 
@@ -256,7 +257,7 @@ def _stored_ids(store: JobStore, sets: list[DescriptorSet]) -> dict[str, str]:
     found: dict[str, tuple[str, str]] = {}
     fields = ["uuid", "completed_at", "output.compound_id", "output.values"]
     for doc in store.query({"metadata.stage": "descriptors", "output": {"$ne": None}}, fields):
-        name, when = doc["output"]["compound_id"], str(doc["completed_at"])
+        name, when = doc["output"]["compound_id"], in_utc(doc["completed_at"])
         if wanted.get(name) == doc["output"]["values"] and when > found.get(name, ("",))[0]:
             found[name] = (when, doc["uuid"])
     lost = sorted(set(wanted) - set(found))

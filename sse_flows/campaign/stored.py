@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sse_flows.campaign.places import IMPORTED, PLAN_FILE
 from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.errors import SSEError
+from sse_flows.moments import in_utc
 from sse_flows.phonons.document import PhononDOS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class StoredPool:
         criteria |= {f"output.{name}": value for name, value in more.items()}
         found: dict[str, tuple[str, dict[str, Any]]] = {}
         for doc in self._query(criteria):
-            name, when = doc["output"]["compound_id"], str(doc["completed_at"])
+            name, when = doc["output"]["compound_id"], in_utc(doc["completed_at"])
             if name not in found or when > found[name][0]:
                 found[name] = (when, doc["output"])
         return {name: output for name, (_, output) in sorted(found.items())}

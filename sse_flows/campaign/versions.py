@@ -10,6 +10,7 @@ from jobflow import OutputReference
 from sse_flows.campaign.results import parse_output
 from sse_flows.errors import SSEError
 from sse_flows.models.document import TrainedModels
+from sse_flows.moments import in_utc
 from sse_flows.screening.document import ScreeningResult
 from sse_flows.screening.versions import ModelVersion
 
@@ -102,7 +103,9 @@ def stored_screening(store: JobStore, stored: Stored) -> ScreeningResult:
 
 
 def _stored(doc: dict[str, Any]) -> Stored:
-    return Stored(doc["uuid"], parse_output(doc["output"], ModelVersion), str(doc["completed_at"]))
+    return Stored(
+        doc["uuid"], parse_output(doc["output"], ModelVersion), in_utc(doc["completed_at"])
+    )
 
 
 def _output(store: JobStore, uuid: str) -> dict[str, Any]:

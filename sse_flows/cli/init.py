@@ -145,18 +145,21 @@ def cluster(
         Database,
         find_password,
         next_steps,
+        refuse_certificate,
         refuse_password,
         write_site,
     )
 
     refuse_password(uri)
+    refuse_certificate(tls_ca_file)
+    password = find_password(username, typer.prompt)  # first: Slurm's commands must not inherit it
     slurm = ask_slurm(partition)
     there = Database(
         host=host,
         port=port,
         name=database,
         username=username,
-        password=find_password(username, typer.prompt),
+        password=password,
         auth_source=auth_source,
         tls=tls,
         tls_ca_file=str(tls_ca_file) if tls_ca_file else None,

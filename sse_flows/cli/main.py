@@ -24,7 +24,7 @@ from sse_flows.cli import (
     substitute,
     worker,
 )
-from sse_flows.errors import SSEError, one_line
+from sse_flows.errors import SSEError, configuration_error, one_line
 
 app = typer.Typer(
     name="sse",
@@ -92,12 +92,12 @@ def main() -> None:
 
 
 def _told(error: Exception) -> str:
-    """What a foreign error says; nothing of jobflow's configuration, which may hold a password."""
-    step = error.__traceback__
-    while step is not None:
-        if step.tb_frame.f_globals.get("__name__") == "jobflow.settings":
-            file = os.environ.get("JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml")
-            kind = type(error).__name__
-            return f"{file} is no configuration of jobflow: {kind}. Mend its JOB_STORE"
-        step = step.tb_next
+    """What a foreign error says; nothing of a configuration, which may hold a password."""
+    if wrong_file := configuration_error(error):
+        return str(wrong_file)
+    if type(error).__module__ == "pymongo.errors":
+        from sse_flows.store.refusals import refused
+
+        if no_right := refused(error, "the database"):
+            return str(no_right)
     return f"{one_line(error)}. Set SSE_TRACEBACK=1 to see where"

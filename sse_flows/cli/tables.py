@@ -7,6 +7,8 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from sse_flows.moments import local
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -193,8 +195,8 @@ def version_table(version: ModelVersion, made: str, *, is_new: bool = True) -> s
 
 
 def _minute(when: str) -> str:
-    """A date and time of ISO 8601 for people."""
-    return when[:16].replace("T", " ")
+    """A date and time of ISO 8601 for people, in the zone of this machine."""
+    return local(when)[:16].replace("T", " ")
 
 
 def _change_lines(changes: ModelChanges) -> list[str]:

@@ -30,6 +30,10 @@ class Code(Protocol):
         """Whether a relaxation's output has ``output.band_gap`` (eV)."""
 
     @property
+    def keeps_order(self) -> bool:
+        """Whether it carries a magnetic order, see :func:`sse_flows.codes.spin.has_order`."""
+
+    @property
     def needs(self) -> list[str]:
         """What it uses for its elements, in words, for ``sse check``."""
 
@@ -40,6 +44,12 @@ class Code(Protocol):
         ------
         SSEError
             It cannot treat one of them.
+        """
+
+    def with_order(self, cell: Any) -> Code:
+        """The code, whose supercells start with the magnetic moments of a cell, or reference.
+
+        Asked for only where `keeps_order`.
         """
 
     def relax_maker(self, force_max: float = 0.001, steps: int = 500) -> Any:

@@ -236,6 +236,11 @@ class ForceField:
         return f"{self.model} ({version})" if version else self.model
 
     @property
+    def keeps_order(self) -> bool:
+        """No: a force field knows no spins."""
+        return False
+
+    @property
     def gives_band_gap(self) -> bool:
         """No: a force field has no electrons."""
         return False
@@ -257,6 +262,10 @@ class ForceField:
         if file.is_file():  # a file may change under the same name: its content is its version
             version = f"{version} sha256 {_digest(file)}"
         return {"force_field_name": name, "calculator_kwargs": options, "model_version": version}
+
+    def with_order(self, cell: Any) -> ForceField:
+        """Return the code as it is."""
+        return self
 
     def relax_maker(self, force_max: float = 0.001, steps: int = 500) -> RelaxMaker:
         """Maker of a relaxation to `force_max` (eV/Å) that keeps the space group."""

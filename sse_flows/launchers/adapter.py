@@ -26,6 +26,7 @@ from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 from sse_flows.errors import SSEError
 from sse_flows.launchers import qlaunch
 from sse_flows.launchers.qlaunch import Absence, SlurmAway
+from sse_flows.launchers.secret_files import PASSWORD_VARIABLE
 
 TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh"
 """Job script, with FireWorks' own ``$${key}`` marks."""
@@ -229,9 +230,17 @@ def nearest(key: str, known: set[str] | list[str]) -> str:
 
 def _answer(command: list[str], timeout: float) -> str:
     """What a command of Slurm prints; a RuntimeError holds its complaint on one line."""
+    # sbatch hands the environment on to the job and keeps it in files of its own
+    environment = {k: v for k, v in os.environ.items() if k != PASSWORD_VARIABLE}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False, errors="replace"
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            errors="replace",
+            env=environment,
         )
     except subprocess.TimeoutExpired as error:
         raise SlurmAway(f"{command[0]} gave no answer in {timeout:g} s") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sse_flows.campaign.environment import Finding
-from sse_flows.errors import SSEError, one_line
+from sse_flows.errors import SSEError, configuration_error, one_line
 from sse_flows.launchers.discovery import Slurm, ask_slurm
 from sse_flows.launchers.settings import (
     Files,
@@ -56,6 +56,8 @@ def _look(subject: str, look: Callable[[], str]) -> Finding:
     except SSEError as error:
         return Finding(subject, "broken", error.message, error.mend or "Mend that file")
     except Exception as error:
+        if wrong_file := configuration_error(error):
+            return Finding(subject, "broken", wrong_file.message, wrong_file.mend)
         return Finding(subject, "broken", one_line(error), "Run `sse init cluster`")
 
 
@@ -63,7 +65,26 @@ def _launchpad(files: Files) -> str:
     launchpad = open_launchpad(create=False)
     waiting = launchpad.fireworks.count_documents({"state": "READY"})
     where = address(read_yaml(files.launchpad)) if files.launchpad else ""
-    return f"{where}, {waiting} fireworks ready"
+    reads = "" if may_write(launchpad.db) else ", this user may only read"
+    return f"{where}, {waiting} fireworks ready{reads}"
+
+
+def may_write(database: Any) -> bool:
+    """Whether the user who has logged in may write to a database, as far as MongoDB tells."""
+    from pymongo.errors import PyMongoError
+
+    try:
+        status = database.client.admin.command("connectionStatus", showPrivileges=True)
+    except PyMongoError:
+        return True
+    info = status["authInfo"]
+    if not info.get("authenticatedUsers"):
+        return True  # nobody needs to log in there
+    return any(
+        "insert" in one["actions"]
+        and (one["resource"].get("anyResource") or one["resource"].get("db") in ("", database.name))
+        for one in info.get("authenticatedUserPrivileges", ())
+    )
 
 
 def _fworker() -> str:

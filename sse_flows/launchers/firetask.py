@@ -111,8 +111,11 @@ class Launch:
 class FencedStore:
     """A store that keeps what a job stores until it is written; else as the store itself.
 
-    Documents are taken only from the launch that counts. One whose job asks for further jobs says
-    for which: its worker may be killed before FireWorks has heard of them.
+    Documents are taken only from the launch that counts: first one looks what is there, then
+    whether the launch counts, and then only what was there is replaced. So one that stops short of
+    the last step, for however long, finds the result of its successor and leaves it. A document
+    whose job asks for further jobs says for which: its worker may be killed before FireWorks has
+    heard of them.
 
     Nor does it take what somebody else has stored meanwhile: two compounds may ask for the same
     job, and a document written again would look newer than what was made of it.
@@ -140,24 +143,47 @@ class FencedStore:
         """Keep a document; arguments as of :meth:`jobflow.JobStore.update`."""
         self._kept.append((docs, options))
 
-    def write(self, asked_for: list[str]) -> None:
+    def write(self, asked_for: list[str], nothing: bool = False) -> None:
         """Store what was kept.
 
         Parameters
         ----------
         asked_for
             Ids of further jobs that the job asks for.
+        nothing
+            Whether the job is done with a result of None.
 
         Raises
         ------
         Superseded
             Another launch counts by now.
         """
+        from sse_flows.campaign.finished import NOTHING
+
+        marks = ({ASKED_FOR: asked_for} if asked_for else {}) | ({NOTHING: True} if nothing else {})
         for docs, options in self._kept:
-            mark = {"metadata": {**docs.metadata, ASKED_FOR: asked_for}} if asked_for else None
+            mark = {"metadata": {**(docs.metadata or {}), **marks}} if marks else None
+            seen = self._seen(docs)
             self._launch.check()
-            if not self._is_there():
-                self._store.update(docs.model_copy(update=mark) if mark else docs, **options)
+            if self._is_there():
+                continue
+            document = docs.model_copy(update=mark) if mark else docs
+            if not self._write(document, seen, options):
+                self._launch.check()
+                if not self._is_there():
+                    raise Superseded("another worker has stored a result of this job meanwhile")
+
+    def _seen(self, docs: Any) -> dict[str, Any] | None:
+        job = {name: dict(docs)[name] for name in ("uuid", "index")}
+        return self._store.query_one(job, properties=["completed_at"])
+
+    def _write(self, document: Any, seen: dict[str, Any] | None, options: dict[str, Any]) -> bool:
+        from sse_flows.store.durable import DurableJobStore
+
+        if isinstance(self._store, DurableJobStore):
+            return self._store.exchange(document, seen, options.get("save"))
+        self._store.update(document, **options)
+        return True
 
 
 @explicit_serialize
@@ -196,7 +222,7 @@ class CampaignFiretask(FiretaskBase):
         return action
 
     def _action(self, spec: dict[str, Any], launch: Launch) -> FWAction:
-        from sse_flows.campaign.finished import note_nothing
+        from sse_flows.campaign.finished import returned_nothing
 
         store = open_store()
         job = _decoded(self["job"])
@@ -211,8 +237,7 @@ class CampaignFiretask(FiretaskBase):
         except OutOfTimeError as error:
             return _continued(spec, job, error)
         action = _follow_up(response, job, spec)
-        fenced.write(_asked_for(action))
-        note_nothing(store, job, response)
+        fenced.write(_asked_for(action), returned_nothing(response))
         return action
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from sse_flows.launchers.listing import list_fireworks
 from sse_flows.launchers.scene import Scene, refresh
-from sse_flows.launchers.snapshot import PartView, chunks, read_fireworks, read_parts
+from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -63,12 +64,26 @@ def break_locks(
         now = _locked(scene)
         held = {key: part for key, part in held.items() if _same_lock(part, now.get(key))}
     for part in held.values():
-        if not scene.dry_run:
-            node = next(iter(part.states))
-            query = {"nodes": node, "locked": True}
-            scene.launchpad.workflows.update_one(query, {"$unset": {"locked": True}})
+        if not (scene.dry_run or _drop_lock(scene.launchpad, part)):
+            continue  # another `sse recover` was quicker: who holds the lock now is alive
         why = f"held for {patience:.0f} s without a change"
         scene.found(LOCK, part.compound or part.key, why, "unlocked")
+
+
+def _claim(pad: LaunchPad, part: PartView, more: dict[str, Any], change: dict[str, Any]) -> bool:
+    """Make a part one's own to repair, unless it has changed since it was read.
+
+    Of two that read the same, one can.
+    """
+    query = {"nodes": next(iter(part.states)), "updated_on": part.changed, **more}
+    seen = moment(part.changed) or datetime.min.replace(tzinfo=UTC)
+    later = max(datetime.now(UTC), seen + timedelta(milliseconds=1))  # so fine are the times there
+    change = {"$set": {"updated_on": later}, **change}
+    return bool(pad.workflows.update_one(query, change).modified_count)
+
+
+def _drop_lock(pad: LaunchPad, part: PartView) -> bool:
+    return _claim(pad, part, {"locked": True}, {"$unset": {"locked": True}})
 
 
 def _locked(scene: Scene) -> dict[str, PartView]:
@@ -90,20 +105,25 @@ def mend_states(scene: Scene, sleep: Callable[[float], None] = time.sleep) -> No
     A firework whose end is not remembered is taken up once more, so that what it asked for
     (detours, additions) and what waits for it are not lost.
     """
-    suspects = _disagreements(scene, scene.snapshot.parts)
+    parts, listed = scene.snapshot.parts, scene.listed()
+    odd = {one.part for one in listed.values() if one.part in parts}
+    open_parts = {k: part for k, part in parts.items() if k in odd or not part.done}
+    suspects = _disagreements(scene, open_parts, {k: one.state for k, one in listed.items()})
     if not suspects:
         return
     sleep(SETTLE)
-    again = _disagreements(scene, read_parts(scene.launchpad, list(suspects)))
-    for key, states in again.items():
+    now = read_parts(scene.launchpad, list(suspects))
+    for key, states in _disagreements(scene, now, {}).items():
         lasting = {k: v for k, v in states.items() if suspects.get(key, {}).get(k, "") == v}
         if not lasting and states:
             continue  # a live process is at work on it
-        part = scene.snapshot.parts[key]
+        part = now[key]
         missing = [fw_id for fw_id, state in lasting.items() if state is None]
         if missing:
             why = f"{len(missing)} of its fireworks are not on the LaunchPad"
             scene.found(HALF_WRITTEN, part.compound or key, why, mend="run sse submit again")
+            continue
+        if not (scene.dry_run or _claim(scene.launchpad, part, {"locked": {"$exists": False}}, {})):
             continue
         if not scene.dry_run:
             _write_states(scene, part, lasting)
@@ -111,27 +131,23 @@ def mend_states(scene: Scene, sleep: Callable[[float], None] = time.sleep) -> No
         scene.found(HALF_WRITTEN, part.compound or key, why, "states written anew")
 
 
-def _disagreements(scene: Scene, parts: dict[str, PartView]) -> dict[str, dict[int, str | None]]:
-    """Part -> firework -> its state (None: no such firework), where the part remembers another."""
-    open_parts = {k: p for k, p in parts.items() if not _all_done(scene, p)}
-    ids = sorted(fw_id for part in open_parts.values() for fw_id in part.states)
-    states: dict[int, str] = {}
-    for chunk in chunks(ids):
-        fields = {"_id": 0, "fw_id": 1, "state": 1}
-        for doc in scene.launchpad.fireworks.find({"fw_id": {"$in": chunk}}, fields):
-            states[doc["fw_id"]] = doc["state"]
-    tolerant = _tolerant(scene.launchpad, open_parts)
+def _disagreements(
+    scene: Scene, parts: dict[str, PartView], known: dict[int, str]
+) -> dict[str, dict[int, str | None]]:
+    """Part -> firework -> its state (None: no such firework), where the part remembers another.
+
+    States that are not known are read.
+    """
+    ids = {fw_id for part in parts.values() for fw_id in part.states}
+    unknown = list_fireworks(scene.launchpad, ids - known.keys())
+    states = {**known, **{one.fw_id: one.state for one in unknown}}
+    tolerant = _tolerant(scene.launchpad, parts)
     found: dict[str, dict[int, str | None]] = {}
-    for key, part in open_parts.items():
+    for key, part in parts.items():
         other = {k: states.get(k) for k, v in part.states.items() if states.get(k) != v}
         if other or part.state != workflow_state(part, tolerant):
             found[key] = other
     return found
-
-
-def _all_done(scene: Scene, part: PartView) -> bool:
-    done = part.state == "COMPLETED" and set(part.states.values()) == {"COMPLETED"}
-    return done and not any(one in scene.snapshot.fireworks for one in part.states)
 
 
 def _tolerant(launchpad: LaunchPad, parts: dict[str, PartView]) -> set[int]:
@@ -232,16 +248,17 @@ def archive_orphans(scene: Scene) -> None:
     Whoever lets a workflow grow holds its lock meanwhile, so an unlocked one has all it will have.
     """
     pad = scene.launchpad
-    query: dict[str, Any] = {"state": {"$nin": list(_DONE_WITH)}, "spec.sse.part": _in(scene)}
-    fields = {"_id": 0, "fw_id": 1, "name": 1, "state": 1, "spec.sse.part": 1}
     held = {fw_id for part in scene.snapshot.parts.values() for fw_id in part.states}
-    for doc in pad.fireworks.find(query, fields):
-        if doc["fw_id"] in held or not _is_orphan(pad, doc["fw_id"], doc["spec"]["sse"]["part"]):
+    for one in scene.listed().values():
+        if one.state in _DONE_WITH or one.fw_id in held:
             continue
+        if not _is_orphan(pad, one.fw_id, one.part):
+            continue
+        mine = {"fw_id": one.fw_id, "state": one.state}
+        name = (pad.fireworks.find_one(mine, {"name": 1}) or {}).get("name", str(one.fw_id))
         if not scene.dry_run:
-            mine = {"fw_id": doc["fw_id"], "state": doc["state"]}
             pad.fireworks.update_one(mine, {"$set": {"state": "ARCHIVED"}})
-        scene.found(ORPHAN, doc.get("name", str(doc["fw_id"])), "no workflow holds it", "archived")
+        scene.found(ORPHAN, name, "no workflow holds it", "archived")
 
 
 def _is_orphan(pad: LaunchPad, fw_id: int, part: str) -> bool:
@@ -251,7 +268,3 @@ def _is_orphan(pad: LaunchPad, fw_id: int, part: str) -> bool:
         pad.workflows.find_one(growing, {"_id": 1})
         or pad.workflows.find_one({"nodes": fw_id}, {"_id": 1})
     )
-
-
-def _in(scene: Scene) -> dict[str, Any]:
-    return {"$exists": True} if scene.keys is None else {"$in": scene.keys}

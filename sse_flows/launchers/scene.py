@@ -1,24 +1,20 @@
-"""What `sse recover` works on: the state that was found, what it did, and how it reruns safely."""
+"""What `sse recover` works on: the state that was found, and what it did about it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sse_flows.errors import one_line
-from sse_flows.launchers.liveness import LOST, Verdict
-from sse_flows.launchers.reservation import claim, give_up_claim
-from sse_flows.launchers.snapshot import FireworkView, Snapshot, chunks
+from sse_flows.launchers.listing import Listed, read_open
+from sse_flows.launchers.liveness import Verdict
+from sse_flows.launchers.snapshot import Snapshot, chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
     from jobflow import JobStore
-
-NEVER_TWICE = ("RUNNING", "RESERVED")
-"""States in which a firework may be alive."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,10 @@ class Scene:
         What was found so far.
     touched
         Fireworks that were put back already, with all that build on them.
+    listing
+        See :meth:`listed`; None until it is asked for.
+    seen
+        How many findings there were when the snapshot was taken.
     """
 
     launchpad: LaunchPad
@@ -80,10 +80,19 @@ class Scene:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
+    listing: dict[int, Listed] | None = None
+    seen: int = 0
 
     def found(self, kind: str, who: str, why: str, did: str = "", mend: str = "") -> None:
         """Write a finding down."""
         self.findings.append(Finding(kind, who, why, did, mend))
+
+    def listed(self) -> dict[int, Listed]:
+        """Fireworks of parts that are not done, and others that are not: read once."""
+        if self.listing is None:
+            found = read_open(self.launchpad, self.keys, self.snapshot)
+            self.listing = {one.fw_id: one for one in found}
+        return self.listing
 
     @property
     def changes(self) -> int:
@@ -97,82 +106,14 @@ class Scene:
         return {kind: (mended[kind], left[kind]) for kind in {**mended, **left}}
 
 
-def in_order(scene: Scene, fireworks: Iterable[FireworkView]) -> list[tuple[str, FireworkView]]:
-    """Fireworks with their parts, each before those that build on it, which go back with it."""
-    part_of = scene.snapshot.part_of()
-    known = [(part_of[one.fw_id], one) for one in fireworks]
-    return sorted(
-        known, key=lambda pair: -len(scene.snapshot.parts[pair[0]].followers(pair[1].fw_id))
-    )
-
-
-def rerun(scene: Scene, part: str, firework: FireworkView, kind: str, why: str) -> bool:
-    """Put a firework back, unless it or what builds on it may be alive or has changed since.
-
-    Parameters
-    ----------
-    scene
-        What was found.
-    part
-        Key of the firework's part.
-    firework
-        As it was read before Slurm and the store were asked.
-    kind, why
-        For the finding.
-    """
-    if firework.fw_id in scene.touched:
-        return False
-    hindrance = _hindrance(scene, part, firework)
-    if hindrance:
-        scene.found(kind, firework.who, why, mend=hindrance)
-        return False
-    reserved = firework.state == "RESERVED" and not scene.dry_run
-    if reserved and not claim(scene.launchpad, firework.fw_id, firework.launches):
-        scene.found(kind, firework.who, why, mend="another worker has just taken it over")
-        return False
-    lost_too = scene.snapshot.parts[part].followers(firework.fw_id) | {firework.fw_id}
-    scene.touched |= lost_too
-    if not scene.dry_run and not _put_back(scene, firework, lost_too):
-        scene.found(kind, firework.who, why, mend="its workflow is locked; recover again later")
-        return False
-    did = "reservation cancelled" if firework.state == "RESERVED" else "put back"
-    scene.found(kind, firework.who, why, did)
-    return True
-
-
-def _hindrance(scene: Scene, part: str, firework: FireworkView) -> str:
-    """Why a firework must not be rerun now; empty where it may."""
-    ids = scene.snapshot.parts[part].followers(firework.fw_id) | {firework.fw_id}
-    query = {"fw_id": {"$in": sorted(ids)}}
-    fields = {"_id": 0, "fw_id": 1, "state": 1, "launches": 1}
-    now = {doc["fw_id"]: doc for doc in scene.launchpad.fireworks.find(query, fields)}
-    own = now.pop(firework.fw_id, None)
-    same = (firework.state, firework.launches)
-    if own is None or (own["state"], tuple(own.get("launches", []))) != same:
-        return "it has changed just now"
-    for fw_id, doc in now.items():
-        verdict = scene.verdicts.get(fw_id)
-        if doc["state"] in NEVER_TWICE and (verdict is None or verdict.state != LOST):
-            return f"firework {fw_id}, which builds on it, may be alive; recover again later"
-    return ""
-
-
-def _put_back(scene: Scene, firework: FireworkView, ids: set[int]) -> bool:
-    """Rerun by FireWorks' own means, so that `lpad` sees the same; False if it is locked."""
-    from fireworks.core.launchpad import LockedWorkflowError
-
-    pad = scene.launchpad
-    before = _open_launches(pad, ids)
-    try:
-        if firework.state == "RESERVED" and firework.launch is not None:
-            pad.cancel_reservation(firework.launch.launch_id)
-        else:
-            pad.rerun_fw(firework.fw_id, rerun_duplicates=False)
-    except LockedWorkflowError:
-        give_up_claim(pad, firework.fw_id)
-        return False
-    close_launches(pad, before)
-    return True
+def states_now(launchpad: LaunchPad, ids: Iterable[int]) -> dict[int, tuple[str, tuple[int, ...]]]:
+    """Firework -> its state at this moment, and its launches that count."""
+    found = {}
+    for chunk in chunks(sorted(set(ids))):
+        fields = {"_id": 0, "fw_id": 1, "state": 1, "launches": 1}
+        for doc in launchpad.fireworks.find({"fw_id": {"$in": chunk}}, fields):
+            found[doc["fw_id"]] = (doc["state"], tuple(doc.get("launches", [])))
+    return found
 
 
 def refresh(scene: Scene, fw_id: int) -> None:
@@ -185,24 +126,3 @@ def refresh(scene: Scene, fw_id: int) -> None:
         why = one_line(error.__context__ if isinstance(error.__context__, Exception) else error)
         mend = f"FireWorks has marked it as failed; see `lpad get_fws -i {fw_id} -d all`"
         scene.found("cannot be refreshed", f"firework {fw_id}", why, mend=mend)
-
-
-def _open_launches(pad: LaunchPad, ids: set[int]) -> list[int]:
-    """Launches of fireworks that still say they run."""
-    found = pad.launches.find(
-        {"fw_id": {"$in": sorted(ids)}, "state": "RUNNING"}, {"_id": 0, "launch_id": 1}
-    )
-    return [doc["launch_id"] for doc in found]
-
-
-def close_launches(pad: LaunchPad, launches: list[int]) -> None:
-    """Mark launches that were lost as ended, so that `lpad detect_lostruns` does not find them."""
-    when = datetime.now(UTC).isoformat()
-    for chunk in chunks(launches):
-        pad.launches.update_many(
-            {"launch_id": {"$in": chunk}, "state": "RUNNING"},
-            {
-                "$set": {"state": "FIZZLED", "time_end": when},
-                "$push": {"state_history": {"state": "FIZZLED", "created_on": when}},
-            },
-        )

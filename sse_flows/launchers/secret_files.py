@@ -6,6 +6,9 @@ import os
 import secrets
 from pathlib import Path
 
+PASSWORD_VARIABLE = "SSE_MONGODB_PASSWORD"  # noqa: S105  its name
+"""Variable of the environment with MongoDB's password, for `sse init cluster` alone."""
+
 
 def write_private(path: Path, text: str, replace: bool = False) -> None:
     """Write a file of mode 0600 that never had another mode.

@@ -117,15 +117,33 @@ def open_launchpad(create: bool = True, patience: float = 0.0) -> LaunchPad:
     try:
         ready = _is_ready(probe, patience)
     except Exception as error:
-        raise SSEError(
-            f"the database of {path} does not answer ({type(error).__name__}, {address(values)})",
-            mend="Check that it runs and can be reached from here, and user and password",
-        ) from None  # the original names hosts, and with some drivers more
+        # from None: the original names hosts, and with some drivers more
+        raise _unusable(error, path, values) from None
     finally:
         probe.connection.close()
     if not ready and create:
-        _create(launchpad)
+        _make_ready(launchpad, path, values)
     return launchpad
+
+
+def _make_ready(launchpad: LaunchPad, path: Path, values: dict[str, Any]) -> None:
+    from pymongo.errors import OperationFailure
+
+    try:
+        _create(launchpad)
+    except OperationFailure as error:
+        raise _unusable(error, path, values) from None
+
+
+def _unusable(error: Exception, path: Path, values: dict[str, Any]) -> SSEError:
+    """What to tell of a database that cannot be used."""
+    from sse_flows.store.refusals import explain, refused
+
+    place, why = f"the database of {path} ({address(values)})", explain(error)
+    return refused(error, place) or SSEError(
+        f"{place} does not answer: {why.reason if why else type(error).__name__}",
+        mend=why.mend if why else "Check that file and that the database runs",
+    )
 
 
 def launchpad_from(values: dict[str, Any], path: Path) -> LaunchPad:
@@ -134,6 +152,8 @@ def launchpad_from(values: dict[str, Any], path: Path) -> LaunchPad:
 
     try:
         return LaunchPad.from_dict({"host": None, **values})
+    except OSError as error:  # of the certificates
+        raise _unusable(error, path, values) from None
     except Exception as error:
         raise SSEError(
             f"{path} is no valid LaunchPad file ({type(error).__name__})", mend=SET_UP
@@ -268,12 +288,14 @@ def _is_ready(launchpad: LaunchPad, patience: float) -> bool:
     """Whether the database has FireWorks' counters; raises what the driver does."""
     from pymongo.errors import ConnectionFailure
 
+    from sse_flows.store.refusals import is_for_good
+
     end = time.monotonic() + patience
     while True:
         try:
             return launchpad.fw_id_assigner.find_one({}) is not None
-        except ConnectionFailure:
-            if time.monotonic() >= end:
+        except ConnectionFailure as error:
+            if time.monotonic() >= end or is_for_good(error):
                 raise
         time.sleep(2.0)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sse_flows.errors import SSEError
 from sse_flows.launchers.discovery import Slurm
-from sse_flows.launchers.secret_files import write_private, write_public
+from sse_flows.launchers.secret_files import PASSWORD_VARIABLE, write_private, write_public
 
 TEMPLATES = Path(__file__).parent / "templates"
 PATIENCE_MS = 120_000
@@ -268,11 +268,44 @@ def refuse_password(uri: str | None) -> None:
         )
 
 
+def refuse_certificate(file: Path | None) -> None:
+    """Refuse a file that holds no certificate to trust, before anything is written.
+
+    Raises
+    ------
+    SSEError
+        It cannot be read, or holds none.
+    """
+    import ssl
+
+    if file is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(file.expanduser()))
+    except ssl.SSLError as error:
+        raise SSEError(
+            f"{file} holds no certificate", mend="Name a file that begins -----BEGIN CERTIFICATE"
+        ) from error
+    except OSError as error:
+        raise SSEError(
+            f"cannot read the certificate {file}: {error.strerror}",
+            mend="Ask the database's keeper for it; the nodes must find it at the same path",
+        ) from error
+
+
 def find_password(username: str | None, ask: Any) -> str | None:
-    """Password from ``SSE_MONGODB_PASSWORD`` or a hidden prompt; None without a user."""
+    """Password from ``SSE_MONGODB_PASSWORD`` or a hidden prompt; None without a user.
+
+    The variable is taken away: commands that are started later do not inherit it.
+
+    Raises
+    ------
+    SSEError
+        There is neither the variable nor a terminal.
+    """
     if username is None:
         return None
-    password = os.environ.get("SSE_MONGODB_PASSWORD")
+    password = os.environ.pop(PASSWORD_VARIABLE, None)  # the commands started from here have none
     if password:
         return password
     if not sys.stdin.isatty():

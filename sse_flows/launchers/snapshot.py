@@ -145,7 +145,8 @@ class PartView:
     links
         Firework -> those that build on it; empty if links were not read.
     state, locked, changed
-        The workflow's own state, whether somebody holds its lock, and its last change.
+        The workflow's own state, whether somebody holds its lock, and its last change (as it is
+        in the database, so that one can ask for just this).
     """
 
     key: str
@@ -155,7 +156,7 @@ class PartView:
     links: dict[int, list[int]]
     state: str
     locked: bool
-    changed: str
+    changed: Any
 
     def followers(self, fw_id: int) -> set[int]:
         """All fireworks that build on one, directly or not."""
@@ -172,6 +173,11 @@ class PartView:
     def complete(self) -> bool:
         """Whether all its fireworks are completed, as far as it remembers."""
         return set(self.states.values()) == {"COMPLETED"}
+
+    @property
+    def done(self) -> bool:
+        """Whether it is complete and knows."""
+        return self.complete and self.state == "COMPLETED"
 
     def ends(self) -> list[int]:
         """Fireworks that nothing builds on."""
@@ -297,7 +303,7 @@ def _part(doc: dict) -> PartView:
         {int(parent): list(children) for parent, children in (doc.get("links") or {}).items()},
         doc.get("state", ""),
         bool(doc.get("locked")),
-        str(doc.get("updated_on")),
+        doc.get("updated_on"),
     )
 
 

@@ -185,6 +185,7 @@ def documents_of(
         for job in part.jobs
     ]
     sse = {"part": part.key, "campaign": setting.campaign, "kind": part.kind, "folder": folder}
+    sse["claim"] = part.key
     workflow = {
         **_links(part, ids),
         "metadata": {"sse": {**sse, "compound": part.name if part.kind == "compound" else None}},

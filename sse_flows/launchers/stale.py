@@ -13,7 +13,8 @@ from typing import Any
 
 from sse_flows.campaign.finished import FinishedJobs
 from sse_flows.launchers import gates
-from sse_flows.launchers.scene import Scene, in_order, rerun
+from sse_flows.launchers.put_back import Request, put_back
+from sse_flows.launchers.scene import Scene
 from sse_flows.launchers.snapshot import FireworkView, chunks, read_fireworks
 
 STALE, GATE = "older than its inputs", "gate"
@@ -29,7 +30,8 @@ def close_gates(scene: Scene) -> None:
     known.look_up({one for found in inputs.values() for one in found})
     part_of = scene.snapshot.part_of()
     again = {part_of[fw_id] for fw_id in scene.touched if fw_id in part_of}
-    for part, one in in_order(scene, finished):
+    requests = []
+    for one in finished:
         own = one.sse["uuid"]
         needed = again & set(one.sse["needs"])
         if own in known and not known.is_current(own, inputs[one.fw_id]):
@@ -38,8 +40,8 @@ def close_gates(scene: Scene) -> None:
             why = f"{len(needed)} of the parts that it builds on run again"
         else:
             continue
-        if rerun(scene, part, one, STALE, why) and not scene.dry_run:
-            scene.launchpad.pause_fw(one.fw_id)
+        requests.append(Request(part_of[one.fw_id], one, STALE, why, pause=True))
+    put_back(scene, requests)
 
 
 def open_gates(scene: Scene) -> None:

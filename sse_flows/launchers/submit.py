@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import SSEError
 from sse_flows.garbage import collection_paused
-from sse_flows.launchers import gates
+from sse_flows.launchers import claims, gates
 from sse_flows.launchers.overlap import overlapped
 from sse_flows.launchers.parts import (
     COMPOUND,
@@ -26,6 +26,7 @@ from sse_flows.launchers.parts import (
 from sse_flows.launchers.snapshot import chunks
 from sse_flows.launchers.specs import PRIORITY_STEP, PartPlan, Setting
 from sse_flows.launchers.submission import Submission
+from sse_flows.store import indexes
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -179,6 +180,7 @@ class Submitter:
     def _submit(self, flow: KeyedFlow, name: str) -> SubmitOutcome:
         parts = split(flow, name)
         ensure_indexes(self.launchpad)
+        indexes.ensure_indexes(self.store)
         finished = self._finished(parts)
         found = found_parts(parts, finished)
         outcome = SubmitOutcome(kinds={part.key: part.kind for part in parts})
@@ -228,7 +230,7 @@ class Submitter:
             plans[part.key] = PartPlan(part, setting, needs, str(self.folder))
         return plans
 
-    def _there(self, parts: Mapping[str, Part]) -> dict[str, dict[str, Any]]:
+    def _there(self, parts: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Workflows of parts that the LaunchPad has already."""
         fields = dict.fromkeys(("nodes", "state", "fw_states", "metadata"), 1)
         keys, found = list(parts), {}
@@ -278,7 +280,8 @@ class Submitter:
             outcome.fizzled += "FIZZLED" in doc["fw_states"].values()
             if lost:
                 _, fireworks = plans[key].documents(min(doc["nodes"]))
-                self._insert([one for one in fireworks if one["fw_id"] in lost])
+                some = [one for one in fireworks if one["fw_id"] in lost]
+                claims.insert_fireworks(self.launchpad, some)
 
     def _update(self, there: Iterable[str], plans: Mapping[str, PartPlan]) -> None:
         """Give fireworks that have not started the resources and priority of today."""
@@ -299,9 +302,14 @@ class Submitter:
         A worker that takes a job thus finds all that the job leads to, and a kill leaves a workflow
         without some of its fireworks, which the next submission sees.
         """
+        refused: set[str] = set()
         made = map(self._documents, chunks(plans, _PARTS_AN_INSERT))
-        for keys in overlapped(self._write, made):
+        for keys, others in overlapped(self._write, made):
             outcome.fates.update(dict.fromkeys(keys, ADDED))
+            refused |= others
+        if refused:  # somebody else adds them just now, or was killed over it
+            known = {plan.part.key: plan for plan in plans if plan.part.key in refused}
+            self._repair(self._there(known), known, outcome)
 
     def _documents(self, plans: list[PartPlan]) -> tuple[list[dict], list[dict]]:
         """Workflows and fireworks of parts, with ids that are theirs."""
@@ -314,15 +322,11 @@ class Submitter:
             first += len(jobs)
         return workflows, fireworks
 
-    def _write(self, documents: tuple[list[dict], list[dict]]) -> list[str]:
-        """Insert documents; returns the keys of their parts."""
+    def _write(self, documents: tuple[list[dict], list[dict]]) -> tuple[set[str], set[str]]:
+        """Insert documents; returns the keys of parts that were added, and of those refused."""
         workflows, fireworks = documents
-        self.launchpad.workflows.insert_many(workflows)
-        self._insert(fireworks)
-        return [_part_of(doc) for doc in workflows]
-
-    def _insert(self, fireworks: list[dict[str, Any]]) -> None:
-        self.launchpad.fireworks.insert_many(fireworks)
+        refused = claims.insert_parts(self.launchpad, workflows, fireworks)
+        return {_part_of(doc) for doc in workflows} - refused, refused
 
     def _submission(self, parts: list[Part], name: str) -> Submission:
         return Submission(
@@ -359,9 +363,8 @@ def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:
         {"$set": {"state": "ARCHIVED", "updated_on": now.isoformat()}},
     )
     states = {str(node): "ARCHIVED" for node in nodes}
-    launchpad.workflows.update_one(
-        {"nodes": nodes[0]}, {"$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now}}
-    )
+    change = {"$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now}}
+    launchpad.workflows.update_one({"nodes": nodes[0]}, {**change, **claims.RELEASE})
     return True
 
 
@@ -374,6 +377,7 @@ def ensure_indexes(launchpad: LaunchPad) -> None:
     ):
         launchpad.fireworks.create_index(keys)
     launchpad.workflows.create_index([("metadata.sse.part", 1)])
+    claims.ensure_claims(launchpad)
     launchpad.workflows.create_index([("metadata.sse.folder", 1), ("metadata.sse.kind", 1)])
 
 

@@ -26,6 +26,7 @@ from sse_flows.launchers.reservation import right_to_run
 from sse_flows.launchers.stop import Stop
 from sse_flows.launchers.takeover import Takeover
 from sse_flows.store.patience import patiently
+from sse_flows.store.refusals import refused
 
 if TYPE_CHECKING:
     from fireworks import FWorker, LaunchPad
@@ -137,7 +138,9 @@ class Worker:
             if first is not None:
                 done.fireworks += self._run_first(first)
             self._go_on(done, wait=first is None or done.fireworks > 0)
-        except PyMongoError:
+        except PyMongoError as error:
+            if no_right := refused(error, "the LaunchPad"):
+                raise no_right from None
             done.ending = "no database"
             return done
         if self.stop.requested:
@@ -205,7 +208,10 @@ class Worker:
         with launch_folder():
             try:
                 ran = launch_rocket(self.launchpad, fworker or self.fworker, fw_id, strm_lvl="INFO")
-            except (PyMongoError, RuntimeError):  # left to recover; is the database still there?
+            except (PyMongoError, RuntimeError) as error:  # left to recover
+                if refused(error, "the LaunchPad"):
+                    raise  # no other firework would fare better
+                # is the database still there?
                 self._patiently(self._is_ready)  # RuntimeError: FireWorks' for a failed refresh
                 return 0
             except ValueError as error:  # one that no workflow holds, since its maker was killed

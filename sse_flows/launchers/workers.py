@@ -200,9 +200,13 @@ def _child(request: Request, limits: Limits, parent: int) -> None:
     stop = Stop()
     stop.install()
     end_with(parent)
-    launchpad = open_launchpad(create=False, patience=DATABASE_PATIENCE)
-    worker = _worker(launchpad, load_fworker(), request, limits, stop)
-    drained = worker.drain(request.fw_id)
+    try:
+        launchpad = open_launchpad(create=False, patience=DATABASE_PATIENCE)
+        drained = _worker(launchpad, load_fworker(), request, limits, stop).drain(request.fw_id)
+    except SSEError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
     sys.stdout.write(f"[{os.getpid()}] {describe(drained)}\n")
     sys.stdout.flush()
     os._exit(1 if drained.ending == "no database" else 0)

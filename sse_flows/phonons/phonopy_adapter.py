@@ -118,6 +118,7 @@ def phonopy_from_document(dynamics: LatticeDynamics) -> Phonopy:
 
 def phonopy_atoms(structure: Structure, compound_id: str | None = None) -> PhonopyAtoms:
     """Phonopy's cell of an ordered structure, without magnetic moments."""
+    from pymatgen.core import Structure
     from pymatgen.io.phonopy import get_phonopy_structure
 
     if not structure.is_ordered:
@@ -127,9 +128,9 @@ def phonopy_atoms(structure: Structure, compound_id: str | None = None) -> Phono
             compound=compound_id,
             mend="Order the structure first (Compound.ordered)",
         )
-    bare = structure.copy(site_properties={})
-    bare.site_properties.clear()
-    return get_phonopy_structure(bare)
+    # a copy keeps magnetic moments, with which phonopy looks for no primitive cell
+    symbols = [site.specie.symbol for site in structure]
+    return get_phonopy_structure(Structure(structure.lattice, symbols, structure.frac_coords))
 
 
 def pymatgen_structure(cell: PhonopyAtoms) -> Structure:

@@ -91,7 +91,7 @@ def make_card(
     card.badges = _badges(entry, bool(card.failures))
     card.facts = [*prediction, *_conductivity(entry)]
     card.warnings = [*compound.warnings, *(descriptors.flags if descriptors else [])]
-    card.warnings = list(dict.fromkeys(card.warnings))
+    card.warnings = list(dict.fromkeys([*card.warnings, *entry.remarks]))
     if dynamics:
         card.figure = phonon_figure(dynamics, compound.mobile_ion, key=key)
         card.legend = legend(dynamics, compound.mobile_ion)

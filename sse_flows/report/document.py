@@ -27,6 +27,9 @@ class CompoundReport(BaseModel):
     keys: dict[str, str] = Field(
         default_factory=dict, description="Content key of each of its jobs, by the job's name"
     )
+    remarks: list[str] = Field(
+        default_factory=list, description="What was doubtful or corrected in its calculations"
+    )
 
 
 class Failure(BaseModel):

@@ -10,11 +10,14 @@ from typing import Any
 
 import bson
 from jobflow import JobStore
+from jobflow.core.schemas import JobStoreDocument
 from maggma.core import Store
 from maggma.stores import MemoryStore, MongoStore
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from sse_flows.errors import SSEError
+from sse_flows.moments import in_utc
+from sse_flows.store.exchange import can_exchange, exchange
 
 BLOB_STORE = "data"
 """Additional store of the large arrays; atomate2's jobs use the same name."""
@@ -52,6 +55,33 @@ class DurableJobStore(JobStore):
         for found, fields, _ in documents:
             self._put(parts.docs_store, found, fields)
 
+    def exchange(self, document: Any, seen: dict[str, Any] | None, save: Any = None) -> bool:
+        """Write a job's document, and its arrays before it, unless another has taken its place.
+
+        Parameters
+        ----------
+        document
+            As jobflow gives it to :meth:`update`.
+        seen
+            What was in its place when one looked, with ``completed_at``; None for nothing.
+        save
+            As in :meth:`jobflow.JobStore.update`.
+
+        Returns
+        -------
+        bool
+            Whether it was written. Where the store knows no conditions, it always is.
+        """
+        documents, arrays = self._separated(document, ["uuid", "index"], save)
+        parts: Any = self
+        for found, fields, name in arrays:
+            self._put(parts.additional_stores[name], found, fields)
+        return all(
+            self._exchange(parts.docs_store, one, fields, seen)
+            for found, fields, _ in documents
+            for one in found
+        )
+
     def put(self, docs: list[dict], key: Any, store: str | None = None) -> None:
         """Write documents, or arrays of an additional store, as they are.
 
@@ -81,7 +111,7 @@ class DurableJobStore(JobStore):
             additional_stores={name: collector(arrays, name) for name in parts.additional_stores},
             save=parts.save,
         )
-        JobStore.update(stand_in, docs, key=key, save=save)
+        JobStore.update(stand_in, _in_utc(docs), key=key, save=save)
         ids = _blob_ids([blob for found, _, _ in arrays for blob in found])
         arrays = [(_with_ids(found, ids), fields, name) for found, fields, name in arrays]
         return [(_with_ids(found, ids), *rest) for found, *rest in documents], arrays
@@ -96,6 +126,22 @@ class DurableJobStore(JobStore):
             if _codes(error) != {_DUPLICATE}:
                 raise
             store.update(docs, key=key)  # another wrote the same key meanwhile: now replace it
+
+    def _exchange(self, store: Store, doc: dict, key: Any, seen: dict[str, Any] | None) -> bool:
+        if not can_exchange(store):
+            self._put(store, [doc], key)
+            return True
+        _check_sizes([doc])
+        return exchange(store, doc, seen)  # type: ignore[arg-type]
+
+
+def _in_utc(docs: Any) -> Any:
+    """The same, and where jobflow has just written the local time, that time in UTC."""
+    if isinstance(docs, list):
+        return [_in_utc(one) for one in docs]
+    if not isinstance(docs, JobStoreDocument):
+        return docs
+    return docs.model_copy(update={"completed_at": in_utc(docs.completed_at)})
 
 
 def durable(store: JobStore) -> DurableJobStore:

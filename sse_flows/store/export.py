@@ -6,15 +6,15 @@ followed by its arrays; back in a store the arrays are written first, as always.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from gridfs.errors import CorruptGridFile
 from jobflow import JobStore
 
 from sse_flows.errors import SSEError
+from sse_flows.moments import in_utc
 from sse_flows.store.archive import Archive, ArchiveWriter, read_record
 from sse_flows.store.durable import DurableJobStore
 from sse_flows.store.patience import patiently
@@ -111,7 +111,7 @@ def read_documents(archive: Archive, store: DurableJobStore) -> Taken:
         if kind == DOCUMENT:
             if held is not None:
                 held.write(store)
-            doc = _checked(_without_zone(read_record(line)))
+            doc = _checked(read_record(line))
             held = _Held(doc) if _is_wanted(store, doc, done) else None
         elif held is not None and kind.startswith(ARRAY):
             held.write_array(store, kind.removeprefix(ARRAY), read_record(line))
@@ -197,27 +197,9 @@ def _array(store: JobStore, doc: dict[str, Any], name: str, blob_id: str) -> dic
 
 
 def _with_zone(doc: dict[str, Any]) -> dict[str, Any]:
-    """The document with its time in UTC: jobflow writes it in that of the machine, without zone.
-
-    Machines of other zones would take what is computed there later for older, and never train
-    the models again with it.
-    """
-    return _with_time(doc, lambda when: when.astimezone(UTC) if when.tzinfo is None else when)
-
-
-def _without_zone(doc: dict[str, Any]) -> dict[str, Any]:
-    """The document with its time as jobs of this machine would have written it."""
-    return _with_time(
-        doc, lambda when: when.astimezone().replace(tzinfo=None) if when.tzinfo else when
-    )
-
-
-def _with_time(doc: dict[str, Any], change: Callable[[datetime], datetime]) -> dict[str, Any]:
-    try:
-        when = change(datetime.fromisoformat(doc["completed_at"]))
-    except (KeyError, TypeError, ValueError, OverflowError):  # of something else than jobflow
-        return doc
-    return {**doc, "completed_at": when.isoformat()}
+    """The document with its time in UTC; older ones have that of their machine, without zone."""
+    when = doc.get("completed_at")
+    return doc if when is None else {**doc, "completed_at": in_utc(when)}
 
 
 def _checked(doc: dict[str, Any]) -> dict[str, Any]:
@@ -239,7 +221,7 @@ def _is_wanted(store: JobStore, doc: dict[str, Any], done: Taken) -> bool:
     known = store.query_one(criteria, ["completed_at"])
     if known is None:
         done.new += 1
-    elif str(known.get("completed_at")) >= str(doc.get("completed_at")):
+    elif in_utc(known.get("completed_at")) >= in_utc(doc.get("completed_at")):
         done.kept += 1
         return False
     else:

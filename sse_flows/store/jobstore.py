@@ -10,12 +10,12 @@ import pymongo
 from jobflow import JobStore
 from maggma.core import Store
 from maggma.stores import GridFSStore, MemoryStore, MongoStore
-from pymongo.errors import PyMongoError
 
-from sse_flows.errors import SSEError, without_secrets
+from sse_flows.errors import SSEError, one_line, without_secrets
 from sse_flows.store.durable import BLOB_STORE, DurableJobStore
 from sse_flows.store.indexes import ensure_indexes
-from sse_flows.store.patience import patient, reason
+from sse_flows.store.patience import patient
+from sse_flows.store.refusals import explain, refused
 from sse_flows.store.sqlite import SqliteStore
 
 STORE_FILE = "store.sqlite"
@@ -77,11 +77,12 @@ def connect(store: JobStore) -> None:
         except SSEError:
             raise
         except Exception as error:
-            said = f" ({reason(error)})" if isinstance(error, PyMongoError) else ""
-            raise SSEError(
-                f"no answer from the store {store_place(one)}: {type(error).__name__}{said}",
-                mend="Check jobflow's configuration and that the database answers",
-            ) from error
+            # from None: the original may quote an address with a password
+            place, why = f"the store {store_place(one)}", explain(error)
+            raise refused(error, place) or SSEError(
+                f"no answer from {place}: {why.reason if why else one_line(error)}",
+                mend=why.mend if why else "Check jobflow's configuration",
+            ) from None
 
 
 def store_place(store: Store) -> str:

@@ -20,8 +20,9 @@ from jobflow import JobStore
 from maggma.core import Store
 from pymongo.errors import BulkWriteError, ConnectionFailure, CursorNotFound, PyMongoError
 
-from sse_flows.errors import SSEError, without_secrets
+from sse_flows.errors import SSEError
 from sse_flows.store.durable import DurableJobStore, same_stores
+from sse_flows.store.refusals import brief, is_for_good
 
 VARIABLE = "SSE_STORE_PATIENCE"
 """Variable of the environment: how long to wait for a database that went away, s."""
@@ -46,7 +47,7 @@ def is_outage(error: BaseException) -> bool:
     A cursor that the server does not know is one of before its restart.
     """
     if isinstance(error, ConnectionFailure | CursorNotFound):
-        return True
+        return not is_for_good(error)
     if isinstance(error, BulkWriteError):
         details = error.details or {}
         problems = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
@@ -129,11 +130,11 @@ class _Outage:
         if self._since is None:
             self._since = now
             # an error although nothing is lost yet: worker processes are silent below that
-            _LOG.error("the database is away, waiting up to %.0f s: %s", limit, reason(error))
+            _LOG.error("the database is away, waiting up to %.0f s: %s", limit, brief(error))
         left = self._since + limit - now
         if left <= 0:
             raise SSEError(
-                f"the database did not answer for {limit:.0f} s: {reason(error)}",
+                f"the database did not answer for {limit:.0f} s: {brief(error)}",
                 mend=f"Start it and run again; {VARIABLE} sets how many seconds to wait",
             ) from error
         # not all at once when it is back
@@ -145,14 +146,6 @@ class _Outage:
         if self._since is not None:
             _LOG.error("the database is back after %.0f s", time.monotonic() - self._since)
             self._since, self._pause = None, FIRST_PAUSE
-
-
-def reason(error: BaseException) -> str:
-    """What an error of the driver says, without its long description of the servers."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    for mark in (" (configured timeouts", ", Timeout: ", ", full error"):
-        text = text.split(mark)[0]
-    return without_secrets(text)[:200]
 
 
 class PatientJobStore(DurableJobStore):
@@ -201,6 +194,9 @@ class PatientJobStore(DurableJobStore):
     def _put(self, store: Store, docs: list[dict], key: Any) -> None:
         # one store at a time: arrays that are written are not written again for the documents
         patiently(super()._put)(store, docs, key)
+
+    def _exchange(self, store: Store, doc: dict, key: Any, seen: dict[str, Any] | None) -> bool:
+        return patiently(super()._exchange)(store, doc, key, seen)
 
 
 def _resumed(ask: Callable[[], Iterator[dict]]) -> Iterator[dict]:

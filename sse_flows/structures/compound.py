@@ -37,6 +37,9 @@ class Compound(BaseModel):
     disorder: Disorder = Field(default_factory=Disorder, description="Site disorder of `structure`")
     source: str = Field(description="Where the structure came from: a file, a database id, a DOI")
     family: str | None = Field(None, description="Structural family, e.g. argyrodite")
+    moments: list[float] | None = Field(
+        None, description="Magnetic moments of the sites, where they stand in an order, μB"
+    )
     conductivity: float | None = Field(
         None, gt=0, description="Ionic conductivity near 298 K, S/cm"
     )

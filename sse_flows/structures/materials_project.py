@@ -160,7 +160,8 @@ def _collect(
             continue
         seen.add(name)
         try:
-            record = Record(name, _structure(document, name), _properties(document))
+            found = _properties(document) | _moments(document["structure"])
+            record = Record(name, _structure(document, name), found)
             result += Intake([make_compound(record, mobile_ions, f"Materials Project {name}")])
         except SSEError as error:
             result.failures[name] = str(error)
@@ -185,6 +186,12 @@ def _structure(document: Mapping[str, Any], name: str) -> Any:
     if isinstance(structure, Structure):
         return structure.copy()
     return structure_from_plain({"@class": "Structure", **structure}, name)
+
+
+def _moments(structure: Any) -> dict[str, Any]:
+    from sse_flows.structures.readers import plain_moments
+
+    return plain_moments(structure) if isinstance(structure, Mapping) else {}
 
 
 def _properties(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,8 @@ def _read_json(path: Path) -> Iterator[Record | SSEError]:
             raise
         data = [json.loads(line) for line in text.splitlines() if line.strip()]
     if isinstance(data, Mapping) and data.get("@class") == "Structure":
-        yield _without_isotopes(Record(file_id(path), structure_from_plain(data)))
+        record = Record(file_id(path), structure_from_plain(data), plain_moments(data))
+        yield _without_isotopes(record)
         return
     for number, entry in enumerate([data] if isinstance(data, Mapping) else data):
         try:
@@ -129,15 +130,28 @@ def _json_record(entry: Any, default_id: str) -> Record:
     if not isinstance(entry, Mapping):
         raise SSEError(f"record is a {type(entry).__name__}, not an object", compound=default_id)
     if entry.get("@class") == "Structure":
-        return Record(default_id, structure_from_plain(entry, default_id))
-    name = str(
-        entry.get("id") or entry.get("compound_id") or entry.get("material_id") or default_id
-    )
+        return Record(default_id, structure_from_plain(entry, default_id), plain_moments(entry))
+    given = entry.get("id") or entry.get("compound_id") or entry.get("material_id") or default_id
+    # no line breaks and no codes that a terminal would obey: ids are in every table and message
+    name = "".join(c if c.isprintable() else "_" for c in str(given))
     plain = entry.get("structure")
     if not isinstance(plain, Mapping):
         raise SSEError("record has no structure", compound=name, mend="Add `structure`")
     properties = {k: entry[k] for k in (*PROPERTIES, *_TEXTS) if entry.get(k) is not None}
-    return Record(name, structure_from_plain(plain, name), properties)
+    return Record(name, structure_from_plain(plain, name), properties | plain_moments(plain))
+
+
+def plain_moments(data: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Magnetic moments (``magmom``) in the plain data of a structure, as a field of `Compound`.
+
+    Empty unless every site has one and some are of either sign: other moments follow by
+    themselves from the elements.
+    """
+    try:
+        found = [float(site["properties"]["magmom"]) for site in data["sites"]]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return {"moments": found} if found and min(found) < 0 < max(found) else {}
 
 
 def structure_from_plain(data: Mapping[str, Any], compound_id: str | None = None) -> Structure:

@@ -20,12 +20,17 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 
+from sse_flows.testing.mongo_auth import User, write_users
 from sse_flows.testing.ports import free_port
 
+if TYPE_CHECKING:
+    from sse_flows.testing.mongo_tls import Certificates
+
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 120.0
 """Seconds a server may take to start or stop."""
 
@@ -40,13 +45,24 @@ class MongoServer:
     ----------
     folder
         Where data are kept between :meth:`stop` and :meth:`start`.
+    users
+        Who may log in; everybody may do everything where there are none.
+    certificates
+        Of a server that encrypts. A server with users or certificates is always ours.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: str | os.PathLike) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        users: list[User] | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.folder = Path(folder).resolve()
-        self.given = os.environ.get("SSE_TEST_MONGODB_URI")
+        self.users, self.certificates = users, certificates
+        self.ours = bool(users or certificates)
+        self.given = None if self.ours else os.environ.get("SSE_TEST_MONGODB_URI")
         self.port = free_port()
         self._process: subprocess.Popen | None = None
         if self.given:
@@ -96,19 +112,34 @@ class MongoServer:
 
     def _command(self) -> list[str]:
         port, mongod = str(self.port), shutil.which("mongod")
-        if mongod:
+        if mongod and not self.ours:
             options = ["--bind_ip", self.host, "--nounixsocket", "--dbpath", str(self.folder)]
             return [mongod, "--port", port, *options]
         snapshot = str(self.folder / "snapshot.bson")
         module = [sys.executable, "-m", "sse_flows.testing.mongo_server"]
-        return [*module, "--port", port, "--data", snapshot, "--until-stdin-closes"]
+        command = [*module, "--port", port, "--data", snapshot, "--until-stdin-closes"]
+        if self.users:
+            write_users(self.folder / "users.json", self.users)
+            command += ["--users", str(self.folder / "users.json")]
+        if self.certificates:
+            command += ["--certificate", str(self.certificates.server)]
+        return command
+
+    def client_options(self) -> dict[str, Any]:
+        """What clients need to encrypt as this server does."""
+        if self.certificates is None:
+            return {}
+        return {"tls": True, "tlsCAFile": str(self.certificates.authority)}
 
     def _wait_for_answer(self) -> None:
         from pymongo import MongoClient
         from pymongo.errors import PyMongoError
 
         end = time.monotonic() + PATIENCE
-        client: MongoClient = MongoClient(self.uri, serverSelectionTimeoutMS=250)
+        options = {"serverSelectionTimeoutMS": 250, **self.client_options()}
+        if self.certificates:  # a test may want one of a wrong name
+            options["tlsAllowInvalidHostnames"] = True
+        client: MongoClient = MongoClient(self.uri, **options)
         with client:
             while self.running and time.monotonic() < end:
                 with contextlib.suppress(PyMongoError):
@@ -174,36 +205,45 @@ def load(client: Any, path: Path) -> None:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, or until the process that started us is gone."""
+    from sse_flows.testing.mongo_auth import Login, read_users
     from sse_flows.testing.mongo_commands import Commands
+    from sse_flows.testing.mongo_tls import server_context
     from sse_flows.testing.mongo_wire import WireServer
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, help="snapshot, read at the start, written at the end")
     parser.add_argument("--until-stdin-closes", action="store_true")
+    parser.add_argument("--users", type=Path, help="who may log in")
+    parser.add_argument("--certificate", type=Path, help="key and certificate, to encrypt")
     arguments = parser.parse_args()
     gc.set_threshold(200_000)  # documents stay, and hold no circles
     commands = Commands()
     if arguments.data and arguments.data.exists():
         load(commands.client, arguments.data)
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    # blocked in all threads and waited for below: a handler may never run if the system gives the
+    # signal to another thread while the first one sleeps
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     if arguments.until_stdin_closes:
-        threading.Thread(target=_wait_for_end_of_input, args=(over,), daemon=True).start()
-    server = WireServer(arguments.port, commands.run)
+        threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
+    users = read_users(arguments.users) if arguments.users else []
+    server = WireServer(
+        arguments.port,
+        (lambda: Login(users, commands.run).run) if users else (lambda: commands.run),
+        server_context(arguments.certificate) if arguments.certificate else None,
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    over.wait()
+    signal.sigwait(_ENDS)
     with commands.lock:  # held to the end: nobody writes after the snapshot
         if arguments.data:
             save(commands.client, arguments.data)
         os._exit(0)
 
 
-def _wait_for_end_of_input(over: threading.Event) -> None:
+def _wait_for_end_of_input() -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    over.set()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ Layout after the MongoDB manual, "Wire Protocol": little-endian headers of four 
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import socketserver
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -90,11 +92,12 @@ class _Connection(socketserver.BaseRequestHandler):
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def handle(self) -> None:
-        try:
+        self._run = self.server.connect()
+        with contextlib.suppress(OSError):  # the client went away, or does not encrypt
+            if self.server.tls is not None:
+                self.request = self.server.tls.wrap_socket(self.request, server_side=True)
             while self._answer_one():
                 pass
-        except OSError:
-            pass  # the client went away
 
     def _answer_one(self) -> bool:
         length, request, _, code = _HEADER.unpack(self._read(_HEADER.size))
@@ -102,11 +105,11 @@ class _Connection(socketserver.BaseRequestHandler):
             return False
         body = self._read(length - _HEADER.size)
         if code == _OP_QUERY:
-            reply = self.server.run(parse_query(body))
+            reply = self._run(parse_query(body))
             self._send(struct.pack("<iqii", 8, 0, 0, 1) + reply, request, _OP_REPLY)
             return True
         flags, command = parse_message(body)
-        reply = self.server.run(command)
+        reply = self._run(command)
         if not flags & _MORE_TO_COME:
             self._send(b"\0\0\0\0\0" + reply, request, _OP_MSG)
         return True
@@ -126,12 +129,27 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 class WireServer(socketserver.ThreadingTCPServer):
-    """Listens on 127.0.0.1 and hands every command to `run`, one thread per client."""
+    """Listens on 127.0.0.1, one thread per client.
+
+    Parameters
+    ----------
+    port
+        Where.
+    connect
+        Gives for every connection what answers its commands.
+    tls
+        Encrypts the connections, if given.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, run: Callable[[Document], bytes]) -> None:
+    def __init__(
+        self,
+        port: int,
+        connect: Callable[[], Callable[[Document], bytes]],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", port), _Connection)
-        self.run = run
+        self.connect, self.tls = connect, tls

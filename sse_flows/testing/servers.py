@@ -73,6 +73,96 @@ def stoppable_mongo(mongo: MongoDatabase) -> MongoDatabase:
     return mongo
 
 
+MARK = "rd-7f3a"
+CANARY = f"canary/pa ss:w@{MARK}"
+"""Password of the user who may write. Its last part is written alike in YAML, JSON and addresses:
+a test that finds it where it should not be has found a leak."""
+
+
+@dataclass(frozen=True)
+class SecureDatabase:
+    """A database on a server with TLS and logins, empty.
+
+    Its users, all known to the database admin: ``writer`` (password :data:`CANARY`), ``reader``
+    who may only read, ``stranger`` without a right to it, ``owner``.
+
+    Attributes
+    ----------
+    server
+        The server.
+    name
+        Of the database.
+    """
+
+    server: MongoServer
+    name: str
+
+    @property
+    def authority(self) -> str:
+        """File of the certificate to trust."""
+        return str(self.server.client_options()["tlsCAFile"])
+
+    @staticmethod
+    def password(user: str) -> str:
+        """Password of a user."""
+        return CANARY if user == "writer" else f"password of {user}"
+
+    def client(self, user: str = "owner") -> Any:
+        """Make a new client that has logged in."""
+        from pymongo import MongoClient
+
+        options: dict[str, Any] = {
+            "username": user,
+            "password": self.password(user),
+            "authSource": "admin",
+            "serverSelectionTimeoutMS": 5000,
+            **self.server.client_options(),
+        }
+        return MongoClient("localhost", self.server.port, **options)
+
+    def everything(self) -> dict[str, list[Any]]:
+        """All documents and indexes, by collection."""
+        with self.client() as client:
+            return {
+                name: [client[self.name][name].index_information(), *client[self.name][name].find()]
+                for name in sorted(client[self.name].list_collection_names())
+            }
+
+
+@pytest.fixture(scope="session")
+def secure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """One server with TLS and logins for all tests of a session."""
+    from sse_flows.testing.mongo_auth import User
+    from sse_flows.testing.mongo_tls import make_certificates, why_no_certificates
+
+    missing = why_no_certificates()
+    if missing:
+        pytest.skip(missing)
+    name = "sse_secure"
+    roles: dict[str, dict[str, Any]] = {
+        "writer": {name: "readWrite"},
+        "reader": {name: "read"},
+        "stranger": {"another": "readWrite"},
+        "owner": {name: "dbOwner"},
+    }
+    users = [
+        User.with_password(user, SecureDatabase.password(user), may) for user, may in roles.items()
+    ]
+    folder = tmp_path_factory.mktemp("secure")
+    with MongoServer(folder, users, make_certificates(folder / "tls")) as server:
+        yield server
+
+
+@pytest.fixture
+def secure(secure_server: MongoServer) -> SecureDatabase:
+    """A server with TLS and logins, whose database is empty."""
+    secure_server.start()
+    database = SecureDatabase(secure_server, "sse_secure")
+    with database.client() as client:
+        client.drop_database(database.name)
+    return database
+
+
 @pytest.fixture
 def launchpad(mongo: MongoDatabase) -> LaunchPad:
     """FireWorks' LaunchPad on the fresh database, reset."""

@@ -11,6 +11,7 @@ import pytest
 
 from sse_flows.campaign.environment import inspect_environment
 from sse_flows.campaign.flow import Campaign, Plan
+from sse_flows.campaign.keys import content_key
 from sse_flows.campaign.local import run_campaign
 from sse_flows.campaign.manifest import Manifest
 from sse_flows.campaign.results import CampaignResults
@@ -141,6 +142,58 @@ def test_another_file_of_the_same_name_is_another_calculation(pool):
     plain = keys_of(campaign(pool, "espresso"))
     (pool / "pseudo" / "O.PBESOL.UPF").write_text(HEADER.format("O", "PBESOL") + "\n")
     assert keys_of(campaign(pool, "espresso"))["relax"] != plain["relax"]
+
+
+def magnetic(pool: Path, moments: Sequence[float] | None, **code) -> Campaign:
+    """A campaign of Li4O2 with moments on oxygen, which is enough to have them."""
+    from pymatgen.core import Lattice, Structure
+
+    cubic = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(4.6), ["O", "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]]
+    )
+    if moments:
+        cubic.add_site_property("magmom", [*moments, *[0.0] * 8])
+    (pool / "li2o.json").write_text(cubic.to_json())
+    return campaign(pool, {"name": "espresso", **code}, ["li2o.json"])
+
+
+def test_an_order_of_the_source_reaches_relaxation_and_supercells(pool):
+    one = magnetic(pool, [1.0, 1.0, -1.0, -1.0])
+    jobs = {job.name: job for job, _ in one.flow().iterflow()}
+    (cell,) = jobs["relax"].function_args
+    assert sorted(cell.site_properties["magmom"]) == [-1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    forces = jobs["run_phonon_displacements"].function_kwargs["phonon_maker"]
+    start = jobs["start_of_supercells"].function_args[-1]
+    assert forces.order.uuid == start.order.uuid == jobs["relax"].uuid
+
+
+@pytest.mark.parametrize(
+    ("moments", "code"),
+    [([1.0] * 4, {}), ([0.01, 0.01, -0.01, -0.01], {}), ([1.0, 1.0, -1.0, -1.0], {"spin": "none"})],
+)
+def test_without_an_order_or_without_spins_moments_change_no_key(pool, moments, code):
+    """Results of before stay good: their structures lost all moments on the way."""
+    one = magnetic(pool, moments, **code)
+    relax = {job.name: job for job, _ in one.flow().iterflow()}["relax"]
+    assert relax.function_args[0].attributes  # a reference to the cell that was ordered
+
+
+def test_a_force_field_computes_nothing_anew_for_an_order(pool):
+    plain, ordered = (
+        keys_of(campaign_of(pool, "forcefield", ["li2o.json"]))
+        for one in (None, [1.0, 1.0, -1.0, -1.0])
+        if magnetic(pool, one)
+    )
+    assert ordered == plain
+
+
+def test_a_maker_without_an_order_has_the_key_that_it_had_before_there_was_one(pool):
+    one = campaign(pool, "espresso")
+    jobs = {job.name: job for job, _ in one.flow().iterflow()}
+    maker = jobs["run_phonon_displacements"].function_kwargs["phonon_maker"].as_dict()
+    before = {key: value for key, value in maker.items() if key != "order"}
+    assert maker["order"] is None
+    assert content_key(maker) == content_key(before)
 
 
 def test_a_file_of_an_element_that_is_not_used_changes_nothing(pool):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jobflow.settings import JobflowSettings
 
 from sse_flows.launchers.recover import Options, recover
 from sse_flows.testing.fault_runs import FaultRun
@@ -64,6 +65,50 @@ def site(mongo, launchpad, job_store, tmp_path, monkeypatch) -> Any:
     monkeypatch.setattr(SETTINGS, "JOB_STORE", job_store)
     monkeypatch.chdir(work)
     return SiteFolder(folder, environment)
+
+
+@pytest.fixture
+def secure_site(secure, tmp_path, monkeypatch) -> Any:
+    """A function: what `sse init cluster` writes for a user of the server with TLS and logins.
+
+    Its files are then those of this process and of those that it starts. A test that wants Slurm
+    names the fixture `cluster` before this one.
+    """
+    home, work = tmp_path / "home", tmp_path / "work"
+    for one in (home, work):
+        one.mkdir()
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME", "SSE_PROFILES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    monkeypatch.chdir(work)
+
+    def write(user: str = "writer", *options: str) -> SiteFolder:
+        from typer.testing import CliRunner
+
+        from sse_flows.cli.main import app
+
+        folder = tmp_path / f"site of {user}"
+        place = ["--host", "localhost", "--port", str(secure.server.port), "--tls"]
+        place += ["--database", secure.name, "--auth-source", "admin", "--username", user]
+        words = ["init", "cluster", str(folder), "--force", *place]
+        monkeypatch.setenv("SSE_MONGODB_PASSWORD", secure.password(user))
+        options = options or ("--tls-ca-file", secure.authority)
+        result = CliRunner().invoke(app, [*words, *options])
+        assert result.exit_code == 0, result.output
+        environment = {
+            "HOME": str(home),
+            "FW_CONFIG_FILE": str(folder / "FW_config.yaml"),
+            "JOBFLOW_CONFIG_FILE": str(folder / "jobflow.yaml"),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PYTHONWARNINGS": "ignore",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        configured = JobflowSettings().JOB_STORE
+        monkeypatch.setattr("jobflow.SETTINGS.JOB_STORE", configured)
+        return SiteFolder(folder, environment)
+
+    return write
 
 
 @pytest.fixture

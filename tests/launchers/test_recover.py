@@ -16,8 +16,10 @@ from sse_flows.campaign.flow import Plan
 from sse_flows.campaign.keys import keyed
 from sse_flows.launchers import recover as module
 from sse_flows.launchers import repair, reservation, watch
+from sse_flows.launchers.listing import read_open
 from sse_flows.launchers.queue import Queue, QueueJob
 from sse_flows.launchers.recover import recover
+from sse_flows.launchers.snapshot import take_snapshot
 from sse_flows.launchers.submission import Submission
 from sse_flows.launchers.submit import Submitter
 from sse_flows.testing import jobs
@@ -306,3 +308,53 @@ def wait_for(condition, seconds: float = 300) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.5)
+
+
+def reads(monkeypatch) -> list[str]:
+    """Notes each time that the LaunchPad is read as a whole."""
+    noted: list[str] = []
+    real = module.take_snapshot
+
+    def noting(*arguments):
+        noted.append("read")
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "take_snapshot", noting)
+    return noted
+
+
+def test_the_launchpad_is_read_once_where_nothing_is_repaired(bench, slurm, monkeypatch):
+    part = bench.part("a", CHAIN)
+    bench.start(part["relax"], 5)
+    noted = reads(monkeypatch)
+    assert kinds(recover(bench.pad, bench.store, None)) == [module.LOST_RUN]
+    assert noted == ["read"]
+
+
+def test_the_launchpad_is_read_again_after_a_repair(bench, monkeypatch):
+    part = bench.part("a", CHAIN)
+    bench.finish(part["relax"])
+    node = {"nodes": part["relax"]}
+    change = {"$set": {f"fw_states.{part['relax']}": "RUNNING"}}
+    noted = reads(monkeypatch)
+    for dry_run in (True, False):
+        bench.pad.workflows.update_one(node, change)
+        noted.clear()
+        options = module.Options(dry_run=dry_run)
+        found = recover(bench.pad, bench.store, None, options, lambda seconds: None)
+        assert kinds(found) == [repair.HALF_WRITTEN]
+        assert len(noted) == (1 if dry_run else 2)
+
+
+def test_what_is_done_is_not_read_firework_by_firework(bench):
+    for name in "abc":
+        part = bench.part(name, CHAIN)
+        for job in CHAIN if name != "c" else ["relax"]:
+            bench.finish(part[job])
+    found = read_open(bench.pad, None, take_snapshot(bench.pad, None))
+    assert {one.part for one in found} == {"c"}
+    assert len(found) == len(CHAIN)
+    bench.pad.fireworks.update_one({"fw_id": 1}, {"$set": {"state": "READY"}})
+    for keys in (None, ["a", "b", "c"]):
+        found = read_open(bench.pad, keys, take_snapshot(bench.pad, keys))
+        assert {one.part for one in found} == {"a", "c"}

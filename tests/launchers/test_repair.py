@@ -130,3 +130,40 @@ def test_fireworks_without_a_workflow_are_archived(bench, mend):
     bench.pad.workflows.update_one({"nodes": part["relax"]}, {"$unset": {"locked": True}})
     assert kinds(mend()) == [repair.ORPHAN] * 3
     assert {bench.state(number) for number in (997, 998, 999)} == {"ARCHIVED"}
+
+
+def test_a_complete_workflow_with_a_firework_that_is_not_is_mended(bench, mend):
+    part = bench.part("a", {"relax": []})
+    bench.finish(part["relax"])
+    bench.pad.fireworks.update_one({"fw_id": part["relax"]}, {"$set": {"state": "READY"}})
+    assert kinds(mend()) == [repair.HALF_WRITTEN]
+    assert bench.state(part["relax"]) == bench.remembered(part["relax"]) == "COMPLETED"
+
+
+def test_an_end_that_asked_for_more_jobs_is_taken_up_by_one_of_two(bench, slurm):
+    from fireworks import Firework, FWAction, Workflow
+
+    from sse_flows.testing.launchpad_states import NoTask
+
+    part = bench.part("a", CHAIN)
+    sse = bench.pad.fireworks.find_one({"fw_id": part["relax"]})["spec"]["sse"]
+    more = Firework([NoTask(job="")], {"sse": {**sse, "uuid": "more"}}, "more")
+    launch = bench.start(part["relax"], 5)
+    action = FWAction(detours=[Workflow([more])])
+    bench.save(part["relax"])
+    node = {"nodes": part["relax"]}
+    ended = {"state": "COMPLETED", "action": action.to_dict(), "time_end": "2020-01-01T00:00:00"}
+    bench.pad.launches.update_one({"launch_id": launch}, {"$set": ended})
+    bench.pad.fireworks.update_one({"fw_id": part["relax"]}, {"$set": {"state": "COMPLETED"}})
+    assert bench.pad.workflows.find_one(node)["fw_states"][str(part["relax"])] == "RUNNING"
+    inner = []
+
+    def meanwhile(seconds: float) -> None:
+        if not inner:
+            inner.append(1)
+            inner.append(recover(bench.pad, bench.store, None, sleep=lambda seconds: None))
+
+    found = recover(bench.pad, bench.store, None, sleep=meanwhile)
+    assert repair.HALF_WRITTEN in kinds(inner[1])
+    assert repair.HALF_WRITTEN not in kinds(found)
+    assert bench.pad.fireworks.count_documents({"spec.sse.uuid": "more"}) == 1

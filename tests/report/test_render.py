@@ -147,7 +147,8 @@ def test_everything_from_data_is_escaped(make_report):
     nasty = compound.model_copy(
         update={"compound_id": EVIL, "formula": EVIL, "source": EVIL, "warnings": [EVIL]}
     )
-    first = clean.compounds[0].model_copy(update={"compound": nasty, "role": EVIL})
+    changed = {"compound": nasty, "role": EVIL, "remarks": [f"mended by {EVIL}"]}
+    first = clean.compounds[0].model_copy(update=changed)
     first.dynamics.method = EVIL
     first.dynamics.formula = EVIL
     first.descriptors.missing["band_gap"] = EVIL
@@ -164,6 +165,7 @@ def test_everything_from_data_is_escaped(make_report):
     assert EVIL not in made
     assert [t for t, _ in page.tags].count("script") == 1
     assert EVIL in page.text
+    assert f"mended by {EVIL}" in page.text
 
 
 def test_sixty_compounds_stay_small(make_report):

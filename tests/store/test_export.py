@@ -21,7 +21,7 @@ def opened(folder):
     return store
 
 
-def put(store, uuid: str, when: str = "2026-07-01T10:00:00.123456", index: int = 1, **output):
+def put(store, uuid: str, when: str = "2026-07-01T10:00:00.123456+00:00", index: int = 1, **output):
     doc = {"uuid": uuid, "index": index, "output": output, "completed_at": when, "metadata": {}}
     store.update(doc, save={BLOB_STORE: ["forces"]})
 
@@ -78,7 +78,7 @@ def test_all_comes_back(store, tmp_path):
     assert content(there) == content(store)
 
 
-def test_times_are_those_of_the_machine_that_reads_them(zone, tmp_path):
+def test_times_are_packed_in_utc(zone, tmp_path):
     zone("JST-9")
     tokyo = opened(tmp_path / "tokyo")
     put(tokyo, "models", "2026-07-01T18:00:00.000250", n=1)  # 9:00 UTC
@@ -89,14 +89,14 @@ def test_times_are_those_of_the_machine_that_reads_them(zone, tmp_path):
     put(here, "descriptors", "2026-07-01T10:00:00", n=1)
     read_documents(archive, here)
     when = {doc["uuid"]: doc["completed_at"] for doc in here.query()}
-    assert when["models"] == "2026-07-01T09:00:00.000250"  # older than what was computed here
+    assert when["models"] == "2026-07-01T09:00:00.000250+00:00"  # older than what is here
     assert when["strange"] == "some time"
     back = packed(here, tmp_path / "b.tar")
     zone("JST-9")
     assert read_documents(back, tokyo).replaced == 0
     when = {doc["uuid"]: doc["completed_at"] for doc in tokyo.query()}
     assert when["models"] == "2026-07-01T18:00:00.000250"
-    assert when["descriptors"] == "2026-07-01T19:00:00"
+    assert when["descriptors"] == "2026-07-01T10:00:00.000000+00:00"
 
 
 def test_an_archive_without_zones_is_read_as_it_is(tmp_path):

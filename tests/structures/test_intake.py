@@ -154,6 +154,13 @@ def test_conductors():
     assert "holds none" in str(from_conductors("li3p", "Na").failures)
 
 
+def test_ids_of_records_cannot_write_over_a_table_or_a_terminal(tmp_path, salt):
+    record = {"id": "a\n\x1b[2Jb $(x)", "structure": salt.as_dict()}
+    (tmp_path / "x.json").write_text(json.dumps([record]))
+    (compound,) = from_file(tmp_path / "x.json", "Li").compounds
+    assert compound.compound_id == "a__[2Jb $(x)"
+
+
 def test_ids_stay_unique_when_joined(folder):
     once = from_file(folder / "salt.cif", "Li")
     both = once + once + Intake([], {"x": "reason"})

@@ -38,6 +38,8 @@ class Espresso:
         Namelists that win over the preset's.
     elements
         Elements that it has pseudopotentials for; set by :meth:`of`.
+    order
+        Cell whose magnetic moments supercells start with; set by :meth:`with_order`.
 
     Examples
     --------
@@ -54,6 +56,7 @@ class Espresso:
     spin: str = "auto"
     input: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     elements: tuple[str, ...] = ()
+    order: Any = None
 
     @property
     def method(self) -> str:
@@ -66,6 +69,11 @@ class Espresso:
     def gives_band_gap(self) -> bool:
         """Yes, from the eigenvalues of the relaxed cell."""
         return True
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether a magnetic order is carried into supercells: with spins it is."""
+        return self.spin != "none"
 
     @property
     def needs(self) -> list[str]:
@@ -91,6 +99,10 @@ class Espresso:
         _ = code._settings
         return code
 
+    def with_order(self, cell: Any) -> Espresso:
+        """The code, whose supercells start with the magnetic moments of a cell, or reference."""
+        return replace(self, order=cell)
+
     def relax_maker(self, force_max: float = 0.001, steps: int = 500) -> RelaxMaker:
         """Maker of a relaxation to `force_max` (eV/Å) that keeps the space group.
 
@@ -104,13 +116,19 @@ class Espresso:
 
     def phonon_maker(self, displacement: float = 0.01) -> PhononMaker:
         """atomate2's phonon maker for an already relaxed cell; displacements in Å."""
-        forces: Any = ScfMaker(self._supercell_settings, name="forces", launch=self._launch)
+        forces: Any = ScfMaker(
+            self._supercell_settings, name="forces", launch=self._launch, order=self.order
+        )
         return PhononMaker(displacement=displacement, phonon_displacement_maker=forces)
 
     def supercell_maker(self) -> ScfMaker:
         """Maker for the undisplaced supercell, whose density the displaced ones start from."""
         return ScfMaker(
-            self._supercell_settings, name="supercell", launch=self._launch, keep_density=True
+            self._supercell_settings,
+            name="supercell",
+            launch=self._launch,
+            keep_density=True,
+            order=self.order,
         )
 
     def born_maker(self) -> BornMaker:

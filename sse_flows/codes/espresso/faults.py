@@ -64,6 +64,19 @@ KINDS: tuple[Kind, ...] = (
         "Mend the keys under code.input of the campaign file",
     ),
     Kind(
+        "parallel",
+        r"routine\s+mp_start_\w+.*\n.*|no plane waves found.*",
+        "the parallel options do not suit the calculation ({found})",
+        "Mend SSE_ESPRESSO_COMMAND or code.command: -nk must divide the number of ranks, "
+        "which a small cell wants few of",
+    ),
+    Kind(
+        "density",
+        r"routine\s+(read_scf|read_rhog|read_rho\w*|read_paw|potinit).*\n.*",
+        "the charge density to start from cannot be read ({found})",
+        "Look for a full disk, and run the campaign again",
+    ),
+    Kind(
         "bands",
         r"too few bands|charge is wrong.*|cannot bracket Ef|the system is metallic.*"
         r"|fixed occupations.*need.*|smearing is needed",
@@ -125,6 +138,13 @@ KILLED = Kind(
     "the calculation was killed or crashed ({found})",
     "Look for want of memory or a full disk; more cores or nodes give more memory",
 )
+LAUNCH = Kind(
+    "launch",
+    "",
+    "Quantum ESPRESSO did not start ({found})",
+    "Mend the command, SSE_ESPRESSO_COMMAND or code.command, such as: mpirun -np 8 pw.x -nk 4; try "
+    "it in the folder of the output",
+)
 TRUNCATED = Kind(
     "truncated",
     "",
@@ -133,6 +153,7 @@ TRUNCATED = Kind(
 )
 
 _DONE = "JOB DONE."
+_BANNER = re.compile(r"Program \w+ v\.")
 
 
 def diagnose(output: Path, results: Path | None = None) -> Fault | None:
@@ -151,11 +172,20 @@ def diagnose(output: Path, results: Path | None = None) -> Fault | None:
         if match:
             return Fault(kind, " ".join(match.group().split())[:160])
     if _DONE not in text:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return Fault(KILLED, f"last line: {lines[-1][:80]}" if lines else "no output")
+        return _unfinished(text)
     if results is not None and not _is_whole(results):
         return Fault(TRUNCATED, results.name)
     return None
+
+
+def _unfinished(text: str) -> Fault:
+    """A program that did not come to its end, or of which the launcher says why it never began."""
+    lines = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
+    if not lines:
+        return Fault(KILLED, "no output")
+    if not _BANNER.search(text):
+        return Fault(LAUNCH, " / ".join(lines)[:160])
+    return Fault(KILLED, f"last line: {lines[-1][:80]}")
 
 
 def _is_whole(results: Path) -> bool:

@@ -1,12 +1,12 @@
 """custodian handlers of what goes wrong in pw.x and ph.x.
 
 Each looks for one kind of fault (:mod:`sse_flows.codes.espresso.faults`), so that exactly one acts
-on a run. A handler that has tried everything returns no actions, and custodian gives up.
+on a run. A handler that has tried everything returns no actions, and custodian gives up. They read
+from the input where its files lie, so that they serve inputs of any origin.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from custodian.custodian import ErrorHandler
 
 from sse_flows.codes.espresso.faults import Fault, diagnose
+from sse_flows.codes.espresso.files import Files
 from sse_flows.codes.espresso.inputs import (
-    OUTDIR,
     PH_INPUT,
     PH_OUTPUT,
     PW_INPUT,
@@ -23,13 +23,13 @@ from sse_flows.codes.espresso.inputs import (
     edit_input,
     read_input,
 )
-from sse_flows.codes.espresso.outputs import xml_path
-from sse_flows.codes.espresso.resume import go_on_from_last_geometry, has_state, keep_output
+from sse_flows.codes.espresso.resume import go_on_from_last_geometry, keep_output
 from sse_flows.codes.walltime import MARGIN, seconds_left
 
 Changes = Mapping[str, Mapping[str, Any]]
 
 _MIN_STEPS = 100
+_PH = "inputph"
 _FRESH: Changes = {
     "control": {"restart_mode": None},
     "electrons": {"startingpot": None, "startingwfc": None},
@@ -71,8 +71,16 @@ class FaultHandler(ErrorHandler):
 
     def fault(self, folder: Path) -> Fault | None:
         """What ended the run."""
-        results = xml_path(folder) if self.output_file == PW_OUTPUT else None
+        results = None if self.is_ph(folder) else self.files(folder).results
         return diagnose(folder / self.output_file, results)
+
+    def is_ph(self, folder: Path) -> bool:
+        """Whether the input is of ph.x."""
+        return _PH in self.keys(folder)
+
+    def files(self, folder: Path) -> Files:
+        """Where pw.x leaves its files."""
+        return Files.of(folder / self.input_file)
 
     def remedy(self, folder: Path) -> tuple[Changes, str] | None:
         """Changes to the input and what they are called; None where nothing is left."""
@@ -184,12 +192,18 @@ class TimeHandler(FaultHandler):
         """Return the restart, or nothing in the last minutes of a batch job."""
         if self.n_applied_corrections >= self.restarts or no_time_left():
             return None
-        section = "control" if self.input_file == PW_INPUT else "inputph"
+        section, changes = self._restart(folder)
         given = float(self.keys(folder).get(section, {}).get("max_seconds", 0.0))
-        changes: dict[str, Any] = restart(self.input_file, has_state(folder))[section].copy()
         if given:
             changes["max_seconds"] = 2 * given
         return {section: changes}, "restart"
+
+    def _restart(self, folder: Path) -> tuple[str, dict[str, Any]]:
+        """Namelist and keys that make the program go on where it stopped."""
+        if self.is_ph(folder):
+            return _PH, {"recover": True}
+        mode = "restart" if self.files(folder).has_state else None
+        return "control", {"restart_mode": mode}
 
 
 class KilledHandler(FaultHandler):
@@ -204,16 +218,40 @@ class KilledHandler(FaultHandler):
         """Return a fresh start, once."""
         if self.n_applied_corrections >= 1:
             return None
-        changes = _fresh_start(self.input_file, folder)
+        changes = self._fresh_start(folder)
         if self.input_file == PW_INPUT and go_on_from_last_geometry(folder):
             return changes, "started again from the last geometry"
         return changes, "started again"
+
+    def _fresh_start(self, folder: Path) -> Changes:
+        if self.is_ph(folder):  # the files are of pw.x, which ended well
+            return {_PH: {"recover": None}}
+        if self.keys(folder).get("control", {}).get("calculation") == "nscf":
+            return {}  # it needs the density that is there
+        self.files(folder).remove()
+        return _FRESH
 
 
 class TruncatedHandler(KilledHandler):
     """Results incomplete: once more from the start."""
 
     kind = "truncated"
+
+
+class DensityHandler(KilledHandler):
+    """The density to start from cannot be read: once more from that of free atoms."""
+
+    kind = "density"
+
+
+class LaunchHandler(FaultHandler):
+    """The program did not start: once more as it was, since nodes have bad moments."""
+
+    kind = "launch"
+
+    def remedy(self, folder: Path) -> tuple[Changes, str] | None:
+        """Return no changes, once; what is there to go on from stays."""
+        return None if self.n_applied_corrections else ({}, "launched again")
 
 
 class PhScfHandler(FaultHandler):
@@ -232,7 +270,14 @@ class PhScfHandler(FaultHandler):
 class HopelessHandler(FaultHandler):
     """Faults that only a user can mend: say so at once instead of trying."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("pseudopotential", "input", "steps", "stopped", "other")
+    kinds: ClassVar[tuple[str, ...]] = (
+        "pseudopotential",
+        "input",
+        "parallel",
+        "steps",
+        "stopped",
+        "other",
+    )
 
     def check(self, directory: str = "./") -> bool:
         """Whether one of these faults ended the run."""
@@ -248,6 +293,7 @@ class PhHopelessHandler(HopelessHandler):
         "bands",
         "matrix",
         "bfgs",
+        "density",
         "truncated",
     )
 
@@ -258,30 +304,14 @@ def no_time_left() -> bool:
     return left is not None and left < 2 * MARGIN
 
 
-def restart(input_file: str, has_files: bool) -> dict[str, dict[str, Any]]:
-    """Changes to an input that make the program go on where it stopped."""
-    if input_file == PW_INPUT:
-        mode = "restart" if has_files else None
-        return {"control": {"restart_mode": mode}}
-    return {"inputph": {"recover": True}}
-
-
-def _fresh_start(input_file: str, folder: Path) -> Changes:
-    if input_file != PW_INPUT:  # the files in out are of pw.x, which ended well
-        return {"inputph": {"recover": None}}
-    if read_input(folder / input_file)[0].get("control", {}).get("calculation") == "nscf":
-        return {}  # it needs the density that is there
-    shutil.rmtree(folder / OUTDIR, ignore_errors=True)
-    return _FRESH
-
-
-def pw_handlers() -> list[ErrorHandler]:
+def pw_handlers(input_file: str = PW_INPUT, output_file: str = PW_OUTPUT) -> list[ErrorHandler]:
     """Handlers for pw.x."""
-    handlers = (ScfHandler, MatrixHandler, BandsHandler, BfgsHandler, TimeHandler)
-    return [kind() for kind in (*handlers, KilledHandler, TruncatedHandler, HopelessHandler)]
+    mending = (ScfHandler, MatrixHandler, BandsHandler, BfgsHandler, TimeHandler)
+    again = (LaunchHandler, KilledHandler, TruncatedHandler, DensityHandler)
+    return [kind(input_file, output_file) for kind in (*mending, *again, HopelessHandler)]
 
 
-def ph_handlers() -> list[ErrorHandler]:
+def ph_handlers(input_file: str = PH_INPUT, output_file: str = PH_OUTPUT) -> list[ErrorHandler]:
     """Handlers for ph.x."""
-    handlers = (PhScfHandler, TimeHandler, KilledHandler, PhHopelessHandler)
-    return [kind(PH_INPUT, PH_OUTPUT) for kind in handlers]
+    handlers = (PhScfHandler, TimeHandler, LaunchHandler, KilledHandler, PhHopelessHandler)
+    return [kind(input_file, output_file) for kind in handlers]

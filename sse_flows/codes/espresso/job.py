@@ -18,11 +18,11 @@ from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job
 from monty.json import MSONable
 
 from sse_flows.codes.espresso.faults import diagnose
+from sse_flows.codes.espresso.files import Files
 from sse_flows.codes.espresso.handlers import no_time_left, ph_handlers, pw_handlers
 from sse_flows.codes.espresso.inputs import (
     PH_INPUT,
     PH_OUTPUT,
-    PREFIX,
     PW_INPUT,
     PW_OUTPUT,
     edit_input,
@@ -34,6 +34,7 @@ from sse_flows.errors import OutOfTimeError, SSEError
 
 COMMAND_VARIABLE = "SSE_ESPRESSO_COMMAND"
 DEFAULT_COMMAND = "pw.x"
+_MEND = f"Write {COMMAND_VARIABLE} or code.command like: mpirun -np 8 pw.x -nk 4"
 # MPI_Abort ends a program with its last lines still in a buffer, and they say what went wrong
 _UNBUFFERED = {"GFORTRAN_UNBUFFERED_PRECONNECTED": "y"}
 MAX_ERRORS = 30
@@ -65,13 +66,13 @@ class Launch(MSONable):
             The command names no pw.x.
         """
         text = self.command or os.environ.get(COMMAND_VARIABLE, "") or DEFAULT_COMMAND
-        words = shlex.split(text)
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise SSEError(f"the command {text!r} cannot be read: {error}", mend=_MEND) from error
         places = [i for i, word in enumerate(words) if Path(word).name == "pw.x"]
         if not places:
-            raise SSEError(
-                f"the command {text!r} names no pw.x",
-                mend=f"Write {COMMAND_VARIABLE} or code.command like: mpirun -np 8 pw.x -nk 4",
-            )
+            raise SSEError(f"the command {text!r} names no pw.x", mend=_MEND)
         place = places[-1]
         # a folder before pw.x may hold the name too, so only the last part is replaced
         words[place] = words[place].removesuffix("pw.x") + program
@@ -88,11 +89,15 @@ class ProgramJob(Job):
     input_file, output_file
         Names in the folder.
     time_section
-        Namelist that takes ``max_seconds``.
+        Namelist that takes ``max_seconds``: ``inputph`` for ph.x.
     """
 
     def __init__(
-        self, command: Sequence[str], input_file: str, output_file: str, time_section: str
+        self,
+        command: Sequence[str],
+        input_file: str = PW_INPUT,
+        output_file: str = PW_OUTPUT,
+        time_section: str = "control",
     ):
         self.command = list(command)
         self.input_file = input_file
@@ -106,7 +111,8 @@ class ProgramJob(Job):
         """Start the program, with the time that is left written into its input."""
         folder = Path(directory)
         self._limit_time(folder / self.input_file)
-        (folder / f"{PREFIX}.EXIT").unlink(missing_ok=True)  # of a run before
+        prefix = Files.of(folder / self.input_file).prefix
+        (folder / f"{prefix}.EXIT").unlink(missing_ok=True)  # of a run before
         try:
             with (folder / self.output_file).open("w") as output:
                 return subprocess.Popen(

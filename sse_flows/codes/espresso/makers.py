@@ -6,9 +6,11 @@ gives a document. ``prev_dir`` is only ever a start to save time: results do not
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from ase.units import Bohr, Rydberg
 from atomate2.common.flows.phonons import BasePhononMaker
@@ -16,42 +18,21 @@ from jobflow import Maker, job
 from pymatgen.core import Structure
 
 from sse_flows.codes.born import METAL_NOTE, check_neutral, is_metal
-from sse_flows.codes.espresso.density import clean, copy_density
-from sse_flows.codes.espresso.documents import (
-    BornDocument,
-    EspressoDocument,
-    born_document,
-    describe_run,
-)
-from sse_flows.codes.espresso.inputs import (
-    PH_INPUT,
-    PH_OUTPUT,
-    PW_INPUT,
-    Settings,
-    edit_input,
-    read_input,
-    write_ph,
-    write_pw,
-)
-from sse_flows.codes.espresso.job import Launch, run_ph, run_pw
-from sse_flows.codes.espresso.outputs import (
-    read_ph,
-    read_pw,
-    xml_path,
-)
-from sse_flows.codes.espresso.pseudopotentials import locate
-from sse_flows.codes.espresso.resume import (
-    Progress,
-    is_finished,
-    is_unfinished_ph,
-    prepare_restart,
-    take_up,
-)
+from sse_flows.codes.espresso.calculation import calculate, write_draft
+from sse_flows.codes.espresso.density import clean
+from sse_flows.codes.espresso.documents import BornDocument, EspressoDocument, born_document
+from sse_flows.codes.espresso.inputs import PH_INPUT, PH_OUTPUT, Settings, write_ph
+from sse_flows.codes.espresso.job import Launch, run_ph
+from sse_flows.codes.espresso.outputs import read_ph
+from sse_flows.codes.espresso.resume import Progress, is_unfinished_ph, take_up
 from sse_flows.codes.labels import run_labels
+from sse_flows.codes.spin import carry_moments, is_polarised
 from sse_flows.errors import SSEError
 
 RY_PER_BOHR = Rydberg / Bohr
 """Ry/bohr in eV/Å."""
+
+_MOMENT = "moment"
 
 
 @dataclass
@@ -66,12 +47,16 @@ class ScfMaker(Maker):
         How pw.x is started; no part of content keys.
     keep_density
         Whether the charge density stays on the disk for calculations that start from it.
+    order
+        Cell whose magnetic moments (site property ``magmom``) the structures start with, which
+        are supercells of it, displaced or not; None for the moments of the structures themselves.
     """
 
     settings: Settings
     name: str = "scf"
     launch: Launch = field(default_factory=Launch)
     keep_density: bool = False
+    order: Structure | None = None
 
     @job(output_schema=EspressoDocument)
     def make(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
@@ -93,7 +78,10 @@ class ScfMaker(Maker):
 
     def run(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
         """What the job does, in the present folder."""
-        return _calculate(self, "scf", structure, self.settings, prev_dir)
+        return calculate(self, "scf", self._ordered(structure), self.settings, prev_dir)
+
+    def _ordered(self, structure: Structure) -> Structure:
+        return structure if self.order is None else carry_moments(self.order, structure)
 
 
 @dataclass
@@ -146,9 +134,9 @@ class RelaxMaker(Maker):
         folder, settings = Path.cwd(), self._settings()
         progress = self._take_up(folder, structure, settings)
         if not self.relax_cell:
-            return _calculate(self, "relax", progress.structure, settings, prev_dir)
+            return calculate(self, "relax", progress.structure, settings, prev_dir)
         while True:
-            document = _calculate(self, "vc-relax", progress.structure, settings, None)
+            document = calculate(self, "vc-relax", progress.structure, settings, None)
             left = _largest(document.output.stress)
             if left <= self.stress_max:
                 return document
@@ -162,7 +150,7 @@ class RelaxMaker(Maker):
 
     def _take_up(self, folder: Path, structure: Structure, settings: Settings) -> Progress:
         """Where to go on: a folder may hold the same relaxation, stopped or killed."""
-        draft = _write_draft(self, "vc-relax" if self.relax_cell else "relax", structure, settings)
+        draft = write_draft(self, "vc-relax" if self.relax_cell else "relax", structure, settings)
         progress = take_up(folder, draft, structure)
         draft.unlink()
         return progress
@@ -195,11 +183,12 @@ class BandGapMaker(ScfMaker):
 
     def run(self, structure: Structure, prev_dir: str | Path | None = None) -> EspressoDocument:
         """What the job does, in the present folder; energy and forces are those of the scf."""
-        first = _calculate(self, "scf", structure, self.settings, prev_dir, keep=True)
+        structure = self._ordered(structure)
+        first = calculate(self, "scf", structure, self.settings, prev_dir, keep=True)
         given = self.settings
         numbers = [self.density * number for number in first.input.kpoints]
         dense = Settings(given.pseudopotentials, numbers, given.cutoff, given.spin, given.input)
-        second = _calculate(self, "nscf", structure, dense, None)
+        second = calculate(self, "nscf", structure, dense, None)
         gap = ("band_gap", "is_gap_direct", "vbm", "cbm", "efermi")
         output = first.output.model_copy(update={k: getattr(second.output, k) for k in gap})
         return first.model_copy(update={"output": output, "input": second.input})
@@ -209,11 +198,16 @@ class BandGapMaker(ScfMaker):
 class BornMaker(Maker):
     """Born charges and dielectric tensor by density-functional perturbation theory (ph.x at Γ).
 
+    ph.x wants fixed occupations, and these with spins the total moment. It is found first, with
+    the occupations of the settings, in the folder ``moment``.
+
     Parameters
     ----------
     settings, launch
         See :class:`ScfMaker`.
     """
+
+    gamma_tricks: ClassVar[bool] = False  # ph.x has none
 
     settings: Settings
     name: str = "born charges"
@@ -242,23 +236,47 @@ class BornMaker(Maker):
         SSEError
             It failed and could not be mended.
         """
-        folder = Path.cwd()
-        labels = run_labels(folder)
+        folder, labels = Path.cwd(), run_labels(Path.cwd())
+        metal = born_document(structure, None, note=METAL_NOTE, **labels)
         if is_metal(band_gap):
-            return born_document(structure, None, note=METAL_NOTE, **labels)
-        document = _calculate(self, "scf", structure, self._settings(), prev_dir, keep=True)
+            return metal
+        settings, corrections = self._settings(), []
+        if self._needs_moment(structure):
+            magnetic = self._magnetic(folder / _MOMENT, structure, prev_dir)
+            if is_metal(magnetic.output.band_gap):
+                return metal
+            settings = self._settings(round(magnetic.output.magnetization or 0.0))
+            prev_dir, corrections = folder / _MOMENT, magnetic.corrections
+        document = calculate(self, "scf", structure, settings, prev_dir, keep=True)
+        if document.input.namelists["system"].get("occupations") != "fixed":
+            return metal  # so a handler found
         write_ph(folder / PH_INPUT, self.settings, recover=is_unfinished_ph(folder))
-        corrections = [*document.corrections, *run_ph(folder, self.launch)]
+        corrections = [*corrections, *document.corrections, *run_ph(folder, self.launch)]
         result = read_ph(folder / PH_OUTPUT)
         check_neutral(result.born)
         clean(folder, keep_density=False)
+        shutil.rmtree(folder / _MOMENT, ignore_errors=True)
         return born_document(structure, result, corrections=corrections, **labels)
 
-    def _settings(self) -> Settings:
+    def _needs_moment(self, structure: Structure) -> bool:
+        given = self.settings.input.get("system", {}).get("tot_magnetization")
+        return given is None and is_polarised(structure, self.settings.spin)
+
+    def _magnetic(
+        self, folder: Path, structure: Structure, prev_dir: str | Path | None
+    ) -> EspressoDocument:
+        """The ground state with the occupations of the settings."""
+        folder.mkdir(exist_ok=True)
+        with contextlib.chdir(folder):
+            return calculate(self, "scf", structure, self.settings, prev_dir, keep=True)
+
+    def _settings(self, moment: int | None = None) -> Settings:
         fixed = {key: dict(value) for key, value in self.settings.input.items()}
         for key in ("smearing", "degauss", "nbnd"):
             fixed.get("system", {}).pop(key, None)
         fixed.setdefault("system", {})["occupations"] = "fixed"
+        if moment is not None:
+            fixed["system"]["tot_magnetization"] = moment
         fixed.setdefault("electrons", {})["conv_thr"] = 1e-12
         given = self.settings
         return Settings(given.pseudopotentials, given.kpoints, given.cutoff, given.spin, fixed)
@@ -276,64 +294,6 @@ class PhononMaker(BasePhononMaker):
     def prev_calc_dir_argname(self) -> str:
         """Argument of the makers that takes the folder of the calculation before."""
         return "prev_dir"
-
-
-def _calculate(
-    maker: Any,
-    calculation: str,
-    structure: Structure,
-    settings: Settings,
-    prev_dir: str | Path | None,
-    keep: bool = False,
-) -> EspressoDocument:
-    """One run of pw.x in the present folder.
-
-    With `keep` all its files stay for a run to follow, and what is finished is not run again.
-    """
-    folder = Path.cwd()
-    draft = _write_draft(maker, calculation, structure, settings)
-    corrections: list[str] = []
-    source = None
-    if not (keep and is_finished(folder, draft)):
-        source = _prepare(draft, calculation, structure, prev_dir)
-        corrections = run_pw(folder, maker.launch)
-    draft.unlink(missing_ok=True)
-    result = read_pw(xml_path(folder))
-    namelists = {name: dict(keys) for name, keys in read_input(folder / PW_INPUT)[0].items()}
-    if not keep:
-        clean(folder, keep_density=getattr(maker, "keep_density", False))
-    return describe_run(
-        structure,
-        settings,
-        result,
-        namelists,
-        corrections=corrections,
-        density_from=source,
-        task_label=maker.name,
-        **run_labels(folder),
-    )
-
-
-def _write_draft(maker: Any, calculation: str, structure: Structure, settings: Settings) -> Path:
-    """The input of pw.x under another name: what is in the folder is looked at first."""
-    draft = Path.cwd() / "pw.draft"
-    pseudo_dir = locate(settings.pseudopotentials, maker.launch.pseudo_dir)
-    tricks = not isinstance(maker, BornMaker)
-    write_pw(draft, structure, settings, calculation, str(pseudo_dir), gamma_tricks=tricks)
-    return draft
-
-
-def _prepare(
-    draft: Path, calculation: str, structure: Structure, prev_dir: str | Path | None
-) -> str | None:
-    """Make ``pw.in`` of its draft; returns the folder whose density is the start, if any."""
-    folder = draft.parent
-    if prepare_restart(folder, draft):
-        return None
-    if calculation == "nscf" or not copy_density(prev_dir, structure, folder):
-        return None
-    edit_input(folder / PW_INPUT, {"electrons": {"startingpot": "file"}})
-    return str(prev_dir)
 
 
 def _largest(stress: list[list[float]] | None) -> float:

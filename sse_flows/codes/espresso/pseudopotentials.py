@@ -130,11 +130,32 @@ class Family:
                 f"{path.name} is of {header.functional}, not {functional}",
                 mend="Name files of one functional, or set code.functional",
             )
+        _check_md5(path, entry.get("md5"))
+        wfc, rho = _tabulated_cutoffs(entry)
         cutoffs = {
-            key: float(entry.get(key) or getattr(header, key))
-            for key in ("cutoff_wfc", "cutoff_rho")
+            "cutoff_wfc": wfc or header.cutoff_wfc,
+            "cutoff_rho": rho or header.cutoff_rho,
         }
         return Pseudopotential(**{**_fields(header), **cutoffs})
+
+
+def _tabulated_cutoffs(entry: Mapping[str, Any]) -> tuple[float, float]:
+    """Cutoffs of wave functions and density, Ry, in the words of any family; 0 where unknown."""
+    wfc = float(entry.get("cutoff_wfc") or entry.get("cutoff") or 0.0)
+    rho = float(entry.get("cutoff_rho") or wfc * float(entry.get("dual") or 0.0))
+    return wfc, rho
+
+
+def _check_md5(path: Path, md5: str | None) -> None:
+    """Refuse a file that is not the one of the family."""
+    if not md5:
+        return
+    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    if found != str(md5).lower():
+        raise SSEError(
+            f"{path} is another file than its family lists (MD5 {found}, not {md5})",
+            mend="Take the file from the family's archive, or the entry md5 out of the JSON file",
+        )
 
 
 def read_family(source: str | Mapping[str, str] | None) -> Family:

@@ -19,6 +19,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from sse_flows.codes.espresso.faults import Fault, diagnose
+from sse_flows.codes.espresso.files import Files
 from sse_flows.codes.espresso.inputs import (
     OUTDIR,
     PH_OUTPUT,
@@ -32,7 +33,7 @@ from sse_flows.codes.espresso.outputs import xml_path
 from sse_flows.files import write_whole
 
 PROGRESS_FILE = "progress.json"
-_ENDED_EARLY = frozenset(("time", "killed", "truncated", "stopped"))
+_ENDED_EARLY = frozenset(("time", "killed", "truncated", "stopped", "launch"))
 """Faults that say nothing against the calculation: it was only not finished."""
 
 _OWN_KEYS = {
@@ -213,7 +214,7 @@ def keep_output(folder: Path, name: str) -> None:
 
 def has_state(folder: Path) -> bool:
     """Whether pw.x left something to go on from; stopped before its first step, it did not."""
-    return xml_path(folder).is_file() and any((folder / OUTDIR).glob(f"{PREFIX}.restart*"))
+    return Files(folder / OUTDIR, PREFIX).has_state
 
 
 def _has_density(folder: Path) -> bool:

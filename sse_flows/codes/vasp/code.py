@@ -69,6 +69,11 @@ class Vasp:
         return f"TEST DOUBLE, NOT {text}" if self._is_made_up else text
 
     @property
+    def keeps_order(self) -> bool:
+        """No: its supercells start with the moments of the elements."""
+        return False
+
+    @property
     def gives_band_gap(self) -> bool:
         """Yes, from the eigenvalues of the relaxed cell."""
         return True
@@ -95,6 +100,10 @@ class Vasp:
         code = replace(self, elements=tuple(sorted(set(elements))))
         _ = code._potcars
         return code
+
+    def with_order(self, cell: Any) -> Vasp:
+        """Return the code as it is."""
+        return self
 
     def relax_maker(self, force_max: float = 0.001, steps: int = 500) -> RelaxMaker:
         """Maker of a relaxation to `force_max` (eV/Å) that keeps the space group."""

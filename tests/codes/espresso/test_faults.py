@@ -24,8 +24,11 @@ ENDS = {
     "matrix": stopped("cdiaghg", "S matrix not positive definite", 57),
     "pseudopotential": stopped("readpp", "file ./Li.UPF not found"),
     "input": stopped(" read_namelists", " bad line in namelist &electrons"),
+    "parallel": stopped("mp_start_pools", "invalid number of pools, out of range"),
+    "density": stopped("read_scf", "Reading ldaU ns"),
     "other": stopped("davcio", "error while reading from file"),
-    "killed": "     iteration #  3     ecut=    40.00 Ry\n",
+    "killed": "     Program PWSCF v.7.3 starts\n     iteration #  3     ecut=    40.00 Ry\n",
+    "launch": "srun: error: Unable to create step for job 3\n",
 }
 MORE = {
     stopped("electrons", "charge is wrong: smearing is needed"): "bands",
@@ -34,6 +37,7 @@ MORE = {
     stopped("rdiaghg", "problems computing cholesky", 8): "matrix",
     "     No convergence has been achieved\n" + DONE: "scf",
     "": "killed",
+    " with few k points: some nodes have no k-points\n" + DONE: None,  # slow, but right
 }
 
 

@@ -8,8 +8,10 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.codes.espresso.handlers import (
     BandsHandler,
     BfgsHandler,
+    DensityHandler,
     HopelessHandler,
     KilledHandler,
+    LaunchHandler,
     MatrixHandler,
     PhScfHandler,
     ScfHandler,
@@ -20,6 +22,7 @@ from sse_flows.codes.espresso.handlers import (
 )
 from sse_flows.codes.espresso.inputs import Settings, read_input, write_ph, write_pw
 
+BEGUN = "\n     Program PWSCF v.6.7MaX starts on 22Nov2026\n"
 DONE = "\n   JOB DONE.\n"
 ENDS = {
     ScfHandler: "     convergence NOT achieved after 100 iterations: stopping\n" + DONE,
@@ -27,8 +30,10 @@ ENDS = {
     BandsHandler: "     Error in routine setup (1):\n     too few bands\n",
     BfgsHandler: "     bfgs history already reset at previous step: stopping\n" + DONE,
     TimeHandler: "     Maximum CPU time exceeded\n" + DONE,
-    KilledHandler: "     iteration #  3\n",
+    LaunchHandler: "mpirun was unable to launch the specified application\n",
+    KilledHandler: BEGUN + "     iteration #  3\n",
     TruncatedHandler: DONE,
+    DensityHandler: BEGUN + "     Error in routine read_scf (1):\n     Reading ldaU ns\n",
     HopelessHandler: "     Error in routine readpp (1):\n     file X.UPF not found\n",
 }
 METAL = Structure(Lattice.cubic(3.4), ["Li"], [[0, 0, 0]])
@@ -103,7 +108,14 @@ def test_every_failed_output_is_kept(calculation, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "tries"),
-    [(MatrixHandler, 2), (BfgsHandler, 2), (KilledHandler, 1), (TruncatedHandler, 1)],
+    [
+        (MatrixHandler, 2),
+        (BfgsHandler, 2),
+        (LaunchHandler, 1),
+        (KilledHandler, 1),
+        (TruncatedHandler, 1),
+        (DensityHandler, 1),
+    ],
 )
 def test_handlers_give_up(calculation, kind, tries):
     done = corrections(kind(), calculation(ENDS[kind]))
@@ -164,10 +176,52 @@ class TestTime:
 
 def test_a_crash_starts_anew_without_the_damaged_files(calculation, tmp_path):
     folder = calculation(ENDS[KilledHandler], control={"restart_mode": "restart"})
-    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "pwscf.save").mkdir(parents=True)
     KilledHandler().correct(folder)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "pwscf.save").exists()
     assert "restart_mode" not in read_input(tmp_path / "pw.in")[0]["control"]
+
+
+def test_what_there_is_to_go_on_from_outlives_a_command_that_does_not_start(calculation, tmp_path):
+    folder = calculation(ENDS[LaunchHandler], control={"restart_mode": "restart"})
+    (tmp_path / "out" / "pwscf.save").mkdir(parents=True)
+    before = read_input(tmp_path / "pw.in")[0]
+    LaunchHandler().correct(folder)
+    assert (tmp_path / "out" / "pwscf.save").is_dir()
+    assert read_input(tmp_path / "pw.in")[0] == before
+
+
+OTHERS = """\
+&CONTROL
+ calculation = 'scf'
+ prefix = 'si'
+/
+&SYSTEM
+ ibrav = 2, celldm(1) = 10.2, nat = 1, ntyp = 1, ecutwfc = 12
+/
+&ELECTRONS
+/
+ATOMIC_SPECIES
+Si 28.0855 Si.pz-vbc.UPF
+ATOMIC_POSITIONS alat
+Si 0 0 0
+K_POINTS gamma
+"""
+
+
+def test_the_files_of_an_input_of_others_are_found_and_no_others_removed(tmp_path, monkeypatch):
+    monkeypatch.delenv("ESPRESSO_TMPDIR", raising=False)
+    (tmp_path / "si.in").write_text(OTHERS)
+    (tmp_path / "si.out").write_text(BEGUN + DONE)
+    (tmp_path / "si.save").mkdir()
+    (tmp_path / "si.save" / "data-file-schema.xml").write_text("</qes:espresso>\n")
+    handlers = [type(one)("si.in", "si.out") for one in pw_handlers()]
+    assert not [one for one in handlers if one.check(str(tmp_path))]
+    (tmp_path / "si.save" / "data-file-schema.xml").write_text("<qes:esp")
+    (acting,) = [one for one in handlers if one.check(str(tmp_path))]
+    acting.correct(str(tmp_path))
+    assert isinstance(acting, TruncatedHandler)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["si.in", "si.out", "si.out.failed.1"]
 
 
 def test_ph_mixes_less_and_keeps_the_files_of_pw(tmp_path, stand_in):
@@ -178,7 +232,7 @@ def test_ph_mixes_less_and_keeps_the_files_of_pw(tmp_path, stand_in):
     assert isinstance(acting, PhScfHandler)
     acting.correct(str(tmp_path))
     assert read_input(tmp_path / "ph.in")[0]["inputph"]["alpha_mix(1)"] == 0.3
-    (tmp_path / "ph.out").write_text("     Representation 1\n")
+    (tmp_path / "ph.out").write_text("     Program PHONON v.6.7MaX\n     Representation 1\n")
     (acting,) = [one for one in ph_handlers() if one.check(str(tmp_path))]
     acting.correct(str(tmp_path))
     assert (tmp_path / "out").is_dir()

@@ -17,7 +17,7 @@ from sse_flows.errors import SSEError
 
 INPUT = """\
 &CONTROL
-   calculation = 'scf'
+   calculation = 'scf', prefix = 'pwscf', outdir = 'out'
 /
 &SYSTEM
 /
@@ -85,6 +85,19 @@ def test_a_command_without_pw_is_refused():
     with pytest.raises(SSEError, match="names no") as caught:
         Launch("mpirun vasp").words()
     assert "SSE_ESPRESSO_COMMAND" in caught.value.mend
+
+
+def test_a_command_that_cannot_be_read_is_refused():
+    with pytest.raises(SSEError, match="No closing quotation"):
+        Launch("mpirun 'pw.x").words()
+
+
+def test_a_launcher_that_fails_is_not_taken_for_a_crash_of_pw(pw_x):
+    folder, launch = pw_x("echo 'srun: error: Invalid number of tasks'; exit 1\n")
+    with pytest.raises(SSEError, match=r"did not start \(srun: error: Invalid number") as caught:
+        run_pw(folder, launch)
+    assert "SSE_ESPRESSO_COMMAND" in caught.value.mend
+    assert starts(folder) == 2
 
 
 def test_a_good_run_is_started_once(pw_x):

@@ -92,6 +92,72 @@ def test_the_document_fits_atomate2(silicon):
     assert output.formula_pretty == "Si"
 
 
+def test_the_forces_serve_the_phonon_flow_of_atomate2(silicon, tmp_path):
+    """atomate2's own flow for force fields, with our makers in the places of its own."""
+    from atomate2.forcefields.flows.phonons import PhononMaker
+
+    crystal = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.40), ["Si"], [[0, 0, 0]])
+    maker = PhononMaker(
+        bulk_relax_maker=None,
+        static_energy_maker=ScfMaker(settings()),
+        phonon_displacement_maker=ScfMaker(settings(), name="forces"),
+        born_maker=None,
+        min_length=3.0,
+        prefer_90_degrees=False,
+        create_thermal_displacements=False,
+    )
+    flow = maker.make(crystal.get_primitive_structure())
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    run_locally(flow, store=store, log=False, create_folders=True, ensure_success=True)
+    document = flow.output.resolve(store)
+    assert document.total_dft_energy == pytest.approx(-106.5, abs=1.0)  # eV, of one atom
+    top = np.max(document.phonon_bandstructure.bands)
+    assert 14.0 < top < 17.5  # THz; measured: 15.5
+
+
+def test_handlers_serve_a_plain_run_of_custodian(silicon, tmp_path):
+    """What docs/espresso.md shows, on an input of any origin."""
+    from custodian import Custodian
+
+    from sse_flows.codes.espresso.handlers import pw_handlers
+    from sse_flows.codes.espresso.job import ProgramJob
+
+    Path("si.in").write_text(PLAIN)
+    job = ProgramJob(["pw.x"], "si.in", "si.out")
+    custodian = Custodian(pw_handlers("si.in", "si.out"), [job], max_errors=10)
+    (log,) = custodian.run()
+    assert [one["actions"] for one in log["corrections"]] == [["mixing_beta 0.3"]]
+    assert "convergence has been achieved" in Path("si.out").read_text()
+    assert Path("tmp/si.save/data-file-schema.xml").is_file()
+
+
+PLAIN = """\
+&CONTROL
+  calculation = 'scf'
+  prefix = 'si'
+  outdir = './tmp/'
+  pseudo_dir = '/usr/share/espresso/pseudo'
+/
+&SYSTEM
+  ibrav = 2
+  celldm(1) = 10.2
+  nat = 2
+  ntyp = 1
+  ecutwfc = 12
+/
+&ELECTRONS
+  electron_maxstep = 2
+/
+ATOMIC_SPECIES
+Si 28.0855 Si.pz-vbc.UPF
+ATOMIC_POSITIONS alat
+Si 0.00 0.00 0.00
+Si 0.25 0.25 0.25
+K_POINTS automatic
+2 2 2 0 0 0
+"""
+
+
 def test_the_density_of_a_like_crystal_saves_iterations_and_changes_nothing(silicon):
     maker = ScfMaker(settings(), keep_density=True)
     run(maker, silicon, "before")
@@ -164,6 +230,7 @@ def test_a_run_that_ran_out_of_time_goes_on(silicon):
 
 def test_a_job_stopped_by_its_batch_system_goes_on_when_it_is_run_again(silicon, monkeypatch):
     from sse_flows.codes.espresso import handlers, job
+    from sse_flows.codes.espresso.resume import has_state
 
     limited = ScfMaker(settings(kpoints=6))
     with monkeypatch.context() as patch:
@@ -172,7 +239,7 @@ def test_a_job_stopped_by_its_batch_system_goes_on_when_it_is_run_again(silicon,
         with pytest.raises(SSEError, match="time of the job was up") as caught:
             run(limited, silicon, "cut")
     assert "goes on from where it stopped" in caught.value.mend
-    state = handlers.has_state(Path("cut"))
+    state = has_state(Path("cut"))
     run(limited, silicon, "cut")
     assert (read_input(Path("cut/pw.in"))[0]["control"].get("restart_mode") == "restart") is state
 

@@ -16,6 +16,7 @@ from sse_flows.codes.espresso.code import Espresso
 from sse_flows.codes.espresso.inputs import Settings
 from sse_flows.codes.espresso.job import Launch
 from sse_flows.codes.espresso.makers import BornMaker, RelaxMaker, ScfMaker
+from sse_flows.errors import SSEError
 
 pytestmark = [pytest.mark.espresso, pytest.mark.usefixtures("espresso_here")]
 SERIAL, POOLS = Launch("pw.x"), Launch("mpirun -np 2 pw.x -nk 2")
@@ -70,6 +71,13 @@ def test_pools_give_what_one_process_gives(silicon, settings):
     assert two.output.energy == pytest.approx(one.output.energy, abs=1e-6)
     np.testing.assert_allclose(two.output.forces, one.output.forces, atol=1e-4)
     np.testing.assert_allclose(two.output.stress, one.output.stress, atol=1e-2)
+
+
+def test_more_pools_than_ranks_are_the_users_to_mend(silicon, settings):
+    maker = ScfMaker(settings, launch=Launch("mpirun -np 2 pw.x -nk 3"))
+    with pytest.raises(SSEError, match="parallel options do not suit") as caught:
+        run(maker, silicon, "pools")
+    assert "code.command" in caught.value.mend
 
 
 def test_a_relaxation_in_pools_arrives(silicon, settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -106,6 +107,24 @@ def test_a_json_family_names_files_and_cutoffs(pseudo, nested):
         choose(family, ["O"], "PBE")
     with pytest.raises(SSEError, match="is of PBE, not PBEsol"):
         choose(family, ["Li"], "PBEsol")
+
+
+def test_a_family_may_give_the_ratio_of_its_cutoffs(pseudo):
+    entry = {"filename": "O.PBE.UPF", "cutoff": 50.0, "dual": 8.0}
+    (pseudo / "family.json").write_text(json.dumps({"O": entry}))
+    found = read_family(str(pseudo / "family.json")).pick("O", "PBE")
+    assert (found.cutoff_wfc, found.cutoff_rho) == (50.0, 400.0)
+
+
+def test_another_file_than_the_family_lists_is_refused(pseudo):
+    md5 = hashlib.md5((pseudo / "O.PBE.UPF").read_bytes(), usedforsecurity=False).hexdigest()
+    entry = {"filename": "O.PBE.UPF", "md5": md5}
+    (pseudo / "family.json").write_text(json.dumps({"O": entry}))
+    family = read_family(str(pseudo / "family.json"))
+    assert family.pick("O", "PBE").cutoff_wfc == 55.0
+    (pseudo / "O.PBE.UPF").write_text((pseudo / "O.PBE.UPF").read_text() + "\n")
+    with pytest.raises(SSEError, match="another file than its family lists"):
+        family.pick("O", "PBE")
 
 
 def test_files_by_element_lie_in_the_folder_of_the_variable(pseudo, monkeypatch):

@@ -152,7 +152,7 @@ class TestDensity:
 
     def left(self, folder: Path, path: Path) -> None:
         path.rename(folder / "pw.in")
-        (folder / "pw.out").write_text("     iteration #  3\n")
+        (folder / "pw.out").write_text("     Program PWSCF v.7.3\n     iteration #  3\n")
         xml_path(folder).parent.mkdir(parents=True)
         xml_path(folder).write_text("")
         (xml_path(folder).parent / "charge-density.dat").write_text("")

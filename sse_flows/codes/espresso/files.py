@@ -1,0 +1,55 @@
+"""Where pw.x leaves its files, as its input says: handlers serve inputs that others wrote too."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from sse_flows.codes.espresso.inputs import read_input
+
+_DEFAULT_PREFIX = "pwscf"
+_WRITTEN = ("save", "xml", "wfc*", "mix*", "restart*", "bfgs", "update", "hub*", "igk*", "EXIT")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of one calculation.
+
+    Attributes
+    ----------
+    outdir
+        Folder of all of them.
+    prefix
+        What their names begin with.
+    """
+
+    outdir: Path
+    prefix: str
+
+    @classmethod
+    def of(cls, input_path: Path) -> Files:
+        """Read ``outdir`` and ``prefix`` of an input of pw.x, or Quantum ESPRESSO's defaults."""
+        keys = read_input(input_path)[0].get("control", {}) if input_path.is_file() else {}
+        outdir = str(keys.get("outdir") or os.environ.get("ESPRESSO_TMPDIR") or ".")
+        return cls(input_path.parent / outdir, str(keys.get("prefix") or _DEFAULT_PREFIX))
+
+    @property
+    def results(self) -> Path:
+        """The XML file with all that was computed."""
+        return self.outdir / f"{self.prefix}.save" / "data-file-schema.xml"
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is something to go on from; stopped before its first step, there is not."""
+        return self.results.is_file() and any(self.outdir.glob(f"{self.prefix}.restart*"))
+
+    def remove(self) -> None:
+        """Remove what pw.x wrote there, and nothing else: the folder may hold more."""
+        for name in _WRITTEN:
+            for path in self.outdir.glob(f"{self.prefix}.{name}"):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
