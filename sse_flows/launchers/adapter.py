@@ -25,6 +25,7 @@ from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 from sse_flows.errors import SSEError
 from sse_flows.launchers import qlaunch
+from sse_flows.launchers.qlaunch import Absence, SlurmAway
 from sse_flows.launchers.secret_files import PASSWORD_VARIABLE
 
 TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh"
@@ -39,9 +40,18 @@ FREE_KEYS = ("rocket_launch", "pre_rocket", "post_rocket", "job_name")
 NOT_SUBMITTED = re.compile(r"unable to contact slurm controller \(connect failure\)", re.I)
 """What sbatch says where nothing can have been submitted, so that trying again is harmless."""
 
+AWAY = re.compile(
+    r"unable to contact slurm|socket timed out|zero bytes were transmitted|connection (refused|"
+    r"timed out|reset)|controller in standby|communication connection failure",
+    re.IGNORECASE,
+)
+"""What Slurm's commands say where its controller is away or too busy; a job may be submitted."""
+
 SUBMIT_ATTEMPTS = 6
 LONGEST_PAUSE = 30.0
 """Longest time between two looks at the queue, seconds."""
+WHILE_RESERVED = 15.0
+"""How long a queue that does not answer is waited for with a firework reserved, seconds."""
 
 
 qlaunch.install()
@@ -142,37 +152,43 @@ class SlurmAdapter(CommonAdapter):
             then gives the reservation back.
         """
         with _interrupts_as_errors():
-            self.wait_for_room()
+            self.wait_for_room(WHILE_RESERVED)
             return self._submit(script_file)
 
     def get_njobs_in_queue(self, username: str | None = None, shell: bool = False) -> int:
         """Jobs of this adapter, or of a user whatever their name, that are pending or running."""
         user = username or str(os.getuid())
         command = [self.q_commands[self.q_type]["status_cmd"], "-h", "-u", user, "-o", "%j"]
-        names = _answer(command, self.timeout).splitlines()
+        try:
+            names = _answer(command, self.timeout).splitlines()
+        except SlurmRefused as error:  # there is nothing to refuse: it is passing trouble
+            raise SlurmAway(str(error)) from error
         return sum(1 for name in names if name.startswith(self.prefix) or username)
 
-    def wait_for_room(self) -> None:
+    def wait_for_room(self, patience: float | None = None) -> None:
         """Wait until fewer than `max_queued` jobs of this adapter are in the queue.
+
+        Parameters
+        ----------
+        patience
+            How long to wait for a queue that does not answer, s; by default as for a database.
 
         Raises
         ------
         RuntimeError
-            Slurm does not answer, or the wait was interrupted.
+            Slurm does not answer or is not installed, or the wait was interrupted.
         """
         most = self["max_queued"]
-        pause, failures = 1.0, 0
+        pause, absence = 1.0, Absence(patience)
         while most is not None:
             try:
                 if self.get_njobs_in_queue() < most:
+                    absence.end()
                     return
-                failures = 0
-            except Interrupted:
-                raise
-            except RuntimeError:
-                failures += 1
-                if failures == SUBMIT_ATTEMPTS:
-                    raise
+                absence.end()
+            except SlurmAway as error:
+                absence.wait(error)
+                continue
             time.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE)
 
@@ -182,9 +198,8 @@ class SlurmAdapter(CommonAdapter):
         for attempt in range(1, SUBMIT_ATTEMPTS + 1):
             try:
                 return str(self._parse_jobid(_answer(command, 120.0)))
-            except RuntimeError as error:
-                given_up = attempt == SUBMIT_ATTEMPTS or isinstance(error, Interrupted)
-                if given_up or not NOT_SUBMITTED.search(str(error)):
+            except SlurmAway as error:
+                if attempt == SUBMIT_ATTEMPTS or not NOT_SUBMITTED.search(str(error)):
                     raise
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -214,7 +229,7 @@ def nearest(key: str, known: set[str] | list[str]) -> str:
 
 
 def _answer(command: list[str], timeout: float) -> str:
-    """What a command of Slurm prints; RuntimeError with its complaint on one line."""
+    """What a command of Slurm prints; a RuntimeError holds its complaint on one line."""
     # sbatch hands the environment on to the job and keeps it in files of its own
     environment = {k: v for k, v in os.environ.items() if k != PASSWORD_VARIABLE}
     try:
@@ -227,15 +242,22 @@ def _answer(command: list[str], timeout: float) -> str:
             errors="replace",
             env=environment,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RuntimeError(f"{command[0]}: {type(error).__name__}") from error
+    except subprocess.TimeoutExpired as error:
+        raise SlurmAway(f"{command[0]} gave no answer in {timeout:g} s") from error
+    except OSError as error:
+        raise RuntimeError(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
-        raise RuntimeError(f"{command[0]}: {' '.join(done.stderr.split())[:500]}")
+        kind = SlurmAway if AWAY.search(done.stderr) else SlurmRefused
+        raise kind(f"{command[0]}: {' '.join(done.stderr.split())[:500]}")
     return done.stdout
 
 
+class SlurmRefused(RuntimeError):
+    """Slurm answered, and not with what was asked for."""
+
+
 class Interrupted(RuntimeError):
-    """Somebody wants ``qlaunch`` to end: no failure of Slurm, to be tried again."""
+    """Somebody wants ``qlaunch`` to end: no failure of Slurm."""
 
 
 @contextlib.contextmanager

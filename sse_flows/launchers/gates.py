@@ -193,14 +193,16 @@ def _is_active(launchpad: LaunchPad, parts: set[str]) -> bool:
 
 
 def _open(launchpad: LaunchPad, fw_id: int) -> bool:
-    """Let one gate run; False if somebody else did so first."""
-    workflow = launchpad.workflows.find_one({"nodes": fw_id}, {f"parent_links.{fw_id}": 1})
-    parents = (workflow or {}).get("parent_links", {})
-    state = "WAITING" if parents else "READY"
+    """Let one gate run; False if somebody else did so first.
+
+    It waits until it is refreshed, which makes it READY where it has no parents. Were it READY
+    before, a worker could be about to check it out meanwhile: FireWorks, which then finds it
+    RESERVED without a launch, would call it READY once more, and it would run twice.
+    """
     changed = launchpad.fireworks.update_one(
-        {"fw_id": fw_id, "state": "PAUSED"}, {"$set": {"state": state}}
+        {"fw_id": fw_id, "state": "PAUSED"}, {"$set": {"state": "WAITING"}}
     )
     if not changed.modified_count:
         return False
-    launchpad._refresh_wf(fw_id)  # as FireWorks' own resume_fw: states of the workflow follow
+    launchpad._refresh_wf(fw_id)
     return True

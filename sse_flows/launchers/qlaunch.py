@@ -1,30 +1,111 @@
-"""FireWorks' ``qlaunch -r rapidfire`` beside workers that take jobs of their own accord.
+"""FireWorks' ``qlaunch -r rapidfire``, which goes on where FireWorks' own loop would end.
 
 FireWorks looks whether something is READY, and then reserves it. Where a worker takes it between
 the two, FireWorks' loop calls that a failed submission and ends, and with it the campaign's supply
-of Slurm jobs. And it reserves before the queue has room, so that a job waits for a ``qlaunch`` that
-waits. :func:`install` mends both for the loop of this process; other adapters than ours see
-FireWorks as it is.
+of Slurm jobs. So it does where the database, or Slurm's controller, is away for longer than one
+call waits; it then says so in its log only, and exits with 0. And it reserves before the queue has
+room, so that a job waits for a ``qlaunch`` that waits. :func:`install` mends these for the loop of
+this process; other adapters than ours see FireWorks as it is.
 """
 
 from __future__ import annotations
 
+import logging
+import sys
+import time
 from typing import Any
 
 from fireworks.queue import queue_launcher
 
+from sse_flows.errors import SSEError, one_line
+from sse_flows.store.patience import is_outage, patience, patiently
+
+_PROGRAM = "fireworks.scripts.qlaunch_run"
+_PATIENT = ("run_exists", "future_run_exists", "set_reservation_id")
+"""Calls of the loop that come out the same if they are made twice."""
+
+LONGEST_PAUSE = 30.0
+"""Longest time between two looks at what is away, s."""
+
+_LOG = logging.getLogger(__name__)
+_failures: list[Exception] = []
+"""What FireWorks wrote into its log since the last submission began."""
+
+_rapidfire = queue_launcher.rapidfire
 _launch_rocket_to_queue = queue_launcher.launch_rocket_to_queue
+_log_exception = queue_launcher.log_exception
+
+
+class SlurmAway(RuntimeError):
+    """Slurm's controller does not answer for now."""
+
+
+class Absence:
+    """A service that is away: pauses that grow, lines for the log, and the end of patience.
+
+    Parameters
+    ----------
+    seconds
+        How long to wait; by default as long as for the database.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = patience() if seconds is None else seconds
+        self._since: float | None = None
+        self._pause = 1.0
+
+    def wait(self, error: Exception) -> None:
+        """Sleep for a while; raises `error` once patience is over."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            _LOG.error("waiting up to %.0f s: %s", self.seconds, reason(error))
+        left = self._since + self.seconds - now
+        if left <= 0:
+            raise error
+        time.sleep(min(left, self._pause))
+        self._pause = min(1.5 * self._pause, LONGEST_PAUSE)
+
+    def end(self) -> None:
+        """Say that it is back, if it was away."""
+        if self._since is not None:
+            _LOG.error("going on after %.0f s", time.monotonic() - self._since)
+            self._since, self._pause = None, 1.0
 
 
 def install() -> None:
-    """Let the loop of ``qlaunch`` in this process submit with :func:`launch_rocket_to_queue`."""
+    """Let ``qlaunch`` in this process use what is below."""
     queue_launcher.launch_rocket_to_queue = launch_rocket_to_queue
+    queue_launcher.log_exception = log_exception
+    if program := sys.modules.get(_PROGRAM):
+        program.rapidfire = rapidfire  # type: ignore[attr-defined]
+
+
+def rapidfire(launchpad: Any, fworker: Any, qadapter: Any, *args: Any, **kwargs: Any) -> None:
+    """FireWorks' loop, which says on stderr in one line why it ends, where that is an error.
+
+    Raises
+    ------
+    SystemExit
+        It ended with an error, and ``qlaunch`` does not begin anew by itself (``--daemon``).
+    """
+    if not _is_ours(qadapter):
+        return _rapidfire(launchpad, fworker, qadapter, *args, **kwargs)
+    _failures.clear()
+    _rapidfire(_Patient(launchpad), fworker, qadapter, *args, **kwargs)
+    if _failures:
+        sys.stderr.write(f"qlaunch ends: {reason(_failures[0])}\n")
+        if not any(word.startswith(("-d", "--d")) for word in sys.argv[1:]):
+            raise SystemExit(1)
 
 
 def launch_rocket_to_queue(
     launchpad: Any, fworker: Any, qadapter: Any, *args: Any, **kwargs: Any
 ) -> Any:
     """Submit one job as FireWorks does, once the queue has room for it.
+
+    Where the database or Slurm is away, FireWorks gives the reservation back, and it is tried
+    again for as long as workers wait, too.
 
     Returns
     -------
@@ -34,29 +115,47 @@ def launch_rocket_to_queue(
     Raises
     ------
     RuntimeError
-        The queue does not say how full it is.
+        The queue does not say how full it is, or takes no jobs.
     """
-    wait_for_room = getattr(qadapter, "wait_for_room", None)
-    if wait_for_room is None:
+    if not _is_ours(qadapter):
         return _launch_rocket_to_queue(launchpad, fworker, qadapter, *args, **kwargs)
-    wait_for_room()
-    watched = _Watched(launchpad)
-    done = _launch_rocket_to_queue(watched, fworker, qadapter, *args, **kwargs)
-    return None if watched.lost_race and not done else done
+    absence = Absence()
+    while True:
+        qadapter.wait_for_room()
+        _failures.clear()
+        done = _launch_rocket_to_queue(launchpad, fworker, qadapter, *args, **kwargs)
+        if done or not _failures:  # without a failure somebody else was quicker
+            absence.end()
+            return done or None
+        if not (isinstance(_failures[0], SlurmAway) or is_outage(_failures[0])):
+            return False
+        absence.wait(_failures[0])
 
 
-class _Watched:
-    """A LaunchPad that remembers whether somebody else was quicker."""
+def log_exception(logger: Any, messages: Any) -> None:
+    """FireWorks' note of the exception that it is about to swallow, which is remembered."""
+    if isinstance(error := sys.exception(), Exception):
+        _failures.append(error)
+    _log_exception(logger, messages)
+
+
+def reason(error: Exception) -> str:
+    """What an error says, on one line."""
+    if isinstance(error, SSEError | RuntimeError):
+        return " ".join(str(error).split())
+    return one_line(error)
+
+
+def _is_ours(qadapter: Any) -> bool:
+    return hasattr(qadapter, "wait_for_room")
+
+
+class _Patient:
+    """A LaunchPad whose database may be away for a while."""
 
     def __init__(self, launchpad: Any) -> None:
         self._launchpad = launchpad
-        self.lost_race = False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._launchpad, name)
-
-    def reserve_fw(self, *args: Any, **kwargs: Any) -> Any:
-        """Reserve the next firework."""
-        firework, launch = self._launchpad.reserve_fw(*args, **kwargs)
-        self.lost_race = firework is None
-        return firework, launch
+        found = getattr(self._launchpad, name)
+        return patiently(found) if name in _PATIENT else found

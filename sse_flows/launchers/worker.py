@@ -25,6 +25,7 @@ from sse_flows.errors import one_line
 from sse_flows.launchers.reservation import right_to_run
 from sse_flows.launchers.stop import Stop
 from sse_flows.launchers.takeover import Takeover
+from sse_flows.store.patience import patiently
 from sse_flows.store.refusals import refused
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class Worker:
     def _prepare(self) -> None:
         """Tell the launch documents where this runs, and leave killed fireworks RUNNING."""
         self.stop.watch()
+        unlock_patiently()
         self.fworker.env = {**self.fworker.env, **this_process()}
         complete = self.launchpad.complete_launch
 
@@ -261,6 +263,18 @@ def this_process() -> dict[str, Any]:
     job, cluster = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_CLUSTER_NAME")
     place = {"slurm_job_id": job, "host": socket.gethostname(), "pid": os.getpid()}
     return {**place, "slurm_cluster": cluster} if cluster else place
+
+
+def unlock_patiently() -> None:
+    """Let this process give a workflow's lock back once a database that went away is back.
+
+    FireWorks tries once. Then the lock stays, and whoever works on that workflow waits for it for
+    five minutes, if nobody calls ``sse recover``.
+    """
+    from fireworks.core.launchpad import WFLock
+
+    if not hasattr(WFLock.__exit__, "__wrapped__"):
+        WFLock.__exit__ = patiently(WFLock.__exit__)  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

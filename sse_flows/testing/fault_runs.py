@@ -36,7 +36,6 @@ train:
 results:
   folder: results
 """
-_ACTIVE = ("READY", "RESERVED", "RUNNING")
 
 
 class FaultRun:
@@ -173,13 +172,29 @@ class FaultRun:
         sse = self.firework(compound)["spec"]["sse"]
         return executions(self.log)[sse["uuid"], sse["index"]]
 
-    def wait_until_begun(self, *compounds: str, times: int = 1, timeout: float = 120) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, timeout: float = 300) -> None:
+        """Wait for a condition; an error says how far the campaign has come.
+
+        Nothing but a failure takes so long: a machine may be slow, and others busy on it.
+        """
+        try:
+            wait_until(condition, timeout, what)
+        except TimeoutError as error:
+            said = "\n".join(self.recovered[-20:])
+            raise TimeoutError(
+                f"{error}: {self.counts()}\n{self.command('status')}\n{said}"
+            ) from error
+
+    def wait_until_begun(self, *compounds: str, times: int = 1) -> None:
         """Wait until these relaxations compute, for the first time or once more."""
-        wait_until(
+        self.wait(
             lambda: all(self.begun(one) >= times for one in compounds),
-            timeout,
             f"{', '.join(compounds)} to begin",
         )
+
+    def wait_until_at_rest(self) -> None:
+        """Wait until nothing goes on by itself, see :meth:`is_at_rest`."""
+        self.wait(self.is_at_rest, "rest")
 
     def open_gates(self, *compounds: str) -> None:
         """Let relaxations come to their end; all by default."""
@@ -194,10 +209,6 @@ class FaultRun:
     def is_complete(self) -> bool:
         """Whether every firework is completed."""
         return set(self.counts()) <= {"COMPLETED", "ARCHIVED"}
-
-    def is_still(self) -> bool:
-        """Whether nothing is left that goes on by itself."""
-        return not any(self.counts().get(state) for state in _ACTIVE)
 
     def is_at_rest(self) -> bool:
         """Whether nothing can go on without being recovered: no READY job, none in Slurm."""
@@ -214,12 +225,9 @@ class FaultRun:
         """What recovering found, each kind once."""
         return ", ".join(sorted({line.split(":")[0] for line in self.recovered})) or "nothing"
 
-    def wait_until_complete(self, timeout: float = 180) -> None:
+    def wait_until_complete(self) -> None:
         """Wait until every firework is completed, with no help but that of qlaunch."""
-        try:
-            wait_until(self.is_complete, timeout, "the campaign")
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}: {self.counts()}\n{self.command('status')}") from error
+        self.wait(self.is_complete, "the campaign")
 
     def stored(self) -> dict[Job, dict[str, Any]]:
         """Documents of the store by id and index.
@@ -256,20 +264,55 @@ class FaultRun:
         return sse["uuid"], sse["index"]
 
 
+def settle(run: FaultRun) -> None:
+    """Wait for the end; then recovering again finds nothing."""
+    run.wait_until_complete()
+    assert run.recover() == []
+    assert run.differences() == {}
+
+
 @contextlib.contextmanager
-def qlaunch_running(*options: str) -> Iterator[subprocess.Popen]:
-    """FireWorks' own ``qlaunch -r rapidfire`` beside the block, in the present folder."""
+def qlaunch_running(*options: str, folder: Path | None = None) -> Iterator[subprocess.Popen]:
+    """FireWorks' own ``qlaunch -r rapidfire`` beside the block; it must not fail.
+
+    Parameters
+    ----------
+    *options
+        By default it goes on for ever, looking every second.
+    folder
+        Of the launches; the present one by default. The log is in that.
+
+    Raises
+    ------
+    AssertionError
+        It ended with an error meanwhile, unless the block has looked at that.
+    """
     program = shutil.which("qlaunch")
     assert program is not None, "qlaunch is not installed"
     options = options or ("--nlaunches", "infinite", "--sleep", "1")
-    with Path("qlaunch.log").open("ab") as log:
-        command = [program, "-r", "rapidfire", *options]
+    command = [program, "-r", "--launch_dir", str(folder or Path()), "rapidfire", *options]
+    path = Path("qlaunch.log").resolve()
+    with path.open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         yield process
+        assert process.returncode is not None or not process.poll(), "qlaunch ended with an error"
+    except BaseException as error:
+        error.add_note(f"end of qlaunch.log:\n{path.read_text(errors='replace')[-3000:]}")
+        raise
     finally:
-        process.terminate()
-        process.wait(30)
+        end_process(process)
+
+
+def end_process(process: subprocess.Popen) -> None:
+    """End a process with SIGTERM, or with SIGKILL if it does not."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 def is_alive(process: int) -> bool:

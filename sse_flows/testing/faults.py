@@ -6,6 +6,7 @@ disk, and files cut short.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -111,6 +112,67 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True, timeout=20)
+
+
+def fill(folder: Path) -> list[Path]:
+    """Fill a small file system with one large file, then with empty ones; returns them.
+
+    It must have few inodes, which are what empty files use up.
+    """
+    files = [folder / "ballast"]
+    with contextlib.suppress(OSError), files[0].open("wb", 0) as file:
+        while True:
+            file.write(bytes(1024))
+    with contextlib.suppress(OSError):
+        while len(files) < 10_000:
+            path = folder / f"ballast-{len(files)}"
+            path.touch(exist_ok=False)
+            files.append(path)
+    return files
+
+
+@contextmanager
+def memory_group(size: int) -> Iterator[Path]:
+    """Control group of the kernel whose processes are killed once they take `size` bytes more.
+
+    Raises
+    ------
+    OSError
+        There is no right to make one, or no controller of memory.
+    """
+    for root, limits in (
+        ("/sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")),
+        ("/sys/fs/cgroup", ("memory.max",)),
+    ):
+        folder = Path(root) / f"sse_test_{os.getpid()}"
+        with contextlib.suppress(OSError):
+            folder.mkdir()
+        if (folder / limits[0]).is_file():
+            break
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    else:
+        raise OSError("no control group can be made for memory")
+    try:
+        (folder / limits[0]).write_text(str(size))
+        for name, value in ((limits[-1], size), ("memory.swap.max", 0)):
+            with contextlib.suppress(OSError):  # without swap there are no such files
+                (folder / name).write_text(str(value))
+        yield folder
+    finally:
+        _remove_group(folder)
+
+
+def _remove_group(folder: Path) -> None:
+    """Remove a control group once the kernel is done with those whom it killed."""
+    end = time.monotonic() + 60
+    while folder.is_dir():
+        try:
+            folder.rmdir()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def file_size_limit(size: int) -> Callable[[], None]:

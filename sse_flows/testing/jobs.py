@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import shlex
 import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -114,16 +116,46 @@ def need_file(number: float, path: str, log: str | None = None) -> float:
     return number
 
 
-@job
-def hold(number: float, gate: str, log: str | None = None, timeout: float = 300.0) -> float:
-    """Hand on a number once a file is there: a calculation that a test ends when it wants."""
-    _record(log)
+def _wait_for(gate: str, timeout: float = 550.0) -> None:
     end = time.monotonic() + timeout
     while not Path(gate).is_file():
         if time.monotonic() > end:
             raise TimeoutError(f"no file {Path(gate).name}")
         time.sleep(0.05)
+
+
+@job
+def hold(number: float, gate: str, log: str | None = None) -> float:
+    """Hand on a number once a file is there: a calculation that a test ends when it wants."""
+    _record(log)
+    _wait_for(gate)
     return number
+
+
+@job
+def hold_on_nodes(number: float, gate: str, log: str | None = None) -> float:
+    """As :func:`hold`, by two processes under ``srun``, one on each of two nodes."""
+    _record(log)
+    wait = f"until [ -e {shlex.quote(gate)} ]; do sleep 0.1; done; echo $SLURMD_NODENAME"
+    command = ["srun", "--nodes=2", "--ntasks=2", "bash", "-c", wait]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    if len(set(done.stdout.split())) != 2:
+        raise RuntimeError(f"not on two nodes: {done.stdout!r}")
+    return number
+
+
+@job
+def eat_memory(number: float, gate: str, group: str, log: str | None = None) -> float:
+    """Hand on a number if a file is there, else take memory until the kernel kills the process.
+
+    `group` is a control group with a limit, to which the process goes before.
+    """
+    _record(log)
+    if Path(gate).is_file():
+        return number
+    (Path(group) / "cgroup.procs").write_text(str(os.getpid()))
+    taken = [bytearray(b"x" * 1_000_000) for _ in range(1000)]
+    raise MemoryError(f"{len(taken)} MB were taken, and nobody minded")
 
 
 @job
@@ -139,10 +171,11 @@ def write_output(number: float, size: int, log: str | None = None) -> float:
 def read_back(number: float, gate: str, log: str | None = None) -> float:
     """Write a number into a compressed output, wait for a file, and read the number again."""
     _record(log)
-    with gzip.open("output.gz", "wt") as file:
+    Path("output.gz").unlink(missing_ok=True)  # the disk may be full
+    with gzip.open("output.part", "wt") as file:
         file.write(f"{number:2000.6f}")
-    while not Path(gate).is_file():
-        time.sleep(0.05)
+    Path("output.part").rename("output.gz")  # whoever sees it sees all of it
+    _wait_for(gate)
     with gzip.open("output.gz", "rt") as file:
         return float(file.read())
 

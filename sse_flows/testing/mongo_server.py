@@ -15,7 +15,6 @@ import gc
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,20 +25,14 @@ from typing import TYPE_CHECKING, Any
 import bson
 
 from sse_flows.testing.mongo_auth import User, write_users
+from sse_flows.testing.ports import free_port
 
 if TYPE_CHECKING:
     from sse_flows.testing.mongo_tls import Certificates
 
 _ENDS = (signal.SIGTERM, signal.SIGINT)
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds a server may take to start or stop."""
-
-
-def free_port() -> int:
-    """Port of 127.0.0.1 that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class MongoServer:

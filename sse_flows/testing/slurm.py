@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sse_flows.testing.mongo_server import free_port
+from sse_flows.testing.ports import free_port
 
 SCRIPT = Path(__file__).with_name("slurm_cluster.sh")
 
@@ -29,9 +29,9 @@ def why_no_slurm() -> str | None:
 class SlurmCluster:
     """A Slurm cluster of virtual nodes n1, n2, ... on 127.0.0.1; a context manager.
 
-    Needs neither systemd nor a user of its own: whoever starts it, root or not, owns it. Faults
-    are noticed within some ten seconds, and the partition ``short`` has a time limit of one
-    minute.
+    Needs neither systemd nor a user of its own: whoever starts it, root or not, owns it. A node
+    counts as lost once :meth:`mark_down` says so. The partition ``short`` has a time limit of one
+    minute, and its jobs drive out those of ``debug``.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class SlurmCluster:
         found = self.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False)
         return found or "UNKNOWN"
 
-    def wait_for_state(self, job: str, *states: str, timeout: float = 30) -> str:
+    def wait_for_state(self, job: str, *states: str, timeout: float = 120) -> str:
         """Wait until a job is in one of some states, and return that.
 
         Raises
@@ -159,6 +159,10 @@ class SlurmCluster:
         self.stop_controller()
         self.start_controller()
 
+    def set_partition(self, *settings: str) -> None:
+        """Change the partition ``debug``, such as to ``State=DOWN`` or ``PreemptMode=CANCEL``."""
+        self.run("scontrol", "update", "PartitionName=debug", *settings)
+
     def recover(self) -> None:
         """Cancel all jobs and mend what tests broke: all nodes idle, controller up."""
         if self.run("scontrol", "ping", check=False).rpartition(" ")[2] != "UP":
@@ -169,8 +173,11 @@ class SlurmCluster:
             if not node_daemon_runs(self.folder, number):
                 self.kill_node(number)
                 self.start_node(number)
+            if "drain" in self.node_state(number):
+                self.run("scontrol", "update", f"NodeName=n{number}", "State=RESUME")
+        self.set_partition("State=UP", "PreemptMode=REQUEUE")
         try:
-            wait_until(self.idle, 90, "idle nodes and an empty queue")
+            wait_until(self.idle, 150, "idle nodes and an empty queue")
         except TimeoutError as error:
             seen = self.run("sinfo", "-N", "-l"), self.run("squeue")
             raise TimeoutError("\n".join((str(error), *seen))) from error
@@ -196,7 +203,7 @@ class SlurmCluster:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         if done.returncode:

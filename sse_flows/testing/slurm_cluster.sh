@@ -66,15 +66,15 @@ SlurmdPidFile=$home/run/slurmd.%n.pid
 SlurmctldLogFile=$home/log/slurmctld.log
 SlurmdLogFile=$home/log/slurmd.%n.log
 SchedulerType=sched/backfill
-SchedulerParameters=sched_interval=5,bf_interval=5,batch_sched_delay=0,sched_min_interval=0
+SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,sched_min_interval=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
-# faults are noticed within seconds, not minutes
-SlurmdTimeout=10
-SlurmctldTimeout=10
-BatchStartTimeout=10
-KillWait=3
+# a node is down when a test says so, not because a busy machine is slow to answer
+SlurmdTimeout=300
+SlurmctldTimeout=60
+BatchStartTimeout=120
+KillWait=2
 CompleteWait=0
 MessageTimeout=10
 MinJobAge=600
@@ -82,9 +82,12 @@ InactiveLimit=0
 ReturnToService=2
 JobRequeue=1
 PropagateResourceLimits=NONE
+# jobs of the partition short drive out those of debug; tests change the way of it
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 $(node_lines)
 PartitionName=debug Nodes=n[1-$nodes] Default=YES DefaultTime=5 MaxTime=1-00:00:00 State=UP
-PartitionName=short Nodes=n[1-$nodes] DefaultTime=1 MaxTime=1 State=UP
+PartitionName=short Nodes=n[1-$nodes] DefaultTime=1 MaxTime=1 PriorityTier=10 State=UP
 CONF
 }
 
@@ -92,10 +95,10 @@ start_munge() {
   [ -s "$key" ] || (umask 077; head -c 128 /dev/urandom > "$key")
   munged --force --key-file="$key" --socket="$socket" --pid-file="$home/munge/munged.pid" \
     --log-file="$home/munge/munged.log" --seed-file="$home/munge/munged.seed"
-  wait_for 10 munge -n -S "$socket"
+  wait_for 60 munge -n -S "$socket"
 }
 
-start_controller() { slurmctld -f "$SLURM_CONF" "$@"; wait_for 20 scontrol ping; }
+start_controller() { slurmctld -f "$SLURM_CONF" "$@"; wait_for 60 scontrol ping; }
 start_node() { slurmd -N "n$1" -f "$SLURM_CONF"; }
 
 gone() { # a process that has ended may stay a zombie where nobody collects it
@@ -107,7 +110,7 @@ stop() { # file with the number of a process
   [ -s "$1" ] || return 0
   pid=$(cat "$1")
   kill "$pid" 2>/dev/null || true
-  wait_for 15 gone "$pid" || kill -9 "$pid" 2>/dev/null || true
+  wait_for 45 gone "$pid" || kill -9 "$pid" 2>/dev/null || true
   rm -f "$1"
 }
 
@@ -120,7 +123,7 @@ up() {
   start_munge
   start_controller -c
   for ((n = 1; n <= nodes; n++)); do start_node "$n"; done
-  wait_for 30 all_idle
+  wait_for 60 all_idle
 }
 
 down() {

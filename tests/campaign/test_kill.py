@@ -107,7 +107,7 @@ def test_killed_at_ten_random_moments_nothing_is_lost_or_computed_twice(tmp_path
     assert stored, "no kill came late enough to leave anything"
 
     process = _start(folder, log)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=400)
     counts, result = json.loads(output.splitlines()[-1])
     assert result == {"sum": EXPECTED_SUM, "count": GROUPS + 1}
     assert counts["done"] == sum(counts.values())
@@ -117,7 +117,7 @@ def test_killed_at_ten_random_moments_nothing_is_lost_or_computed_twice(tmp_path
     assert len(finished) == NUMBER_OF_JOBS
     assert _is_intact(folder)
 
-    output, _ = _start(folder, log).communicate(timeout=120)
+    output, _ = _start(folder, log).communicate(timeout=400)
     assert json.loads(output.splitlines()[-1])[1] == result
     assert executions(log) == counted
     assert _finished(folder) == finished

@@ -365,13 +365,13 @@ LocalRunner(store, Path({str(bench.folder)!r}), 2).run(flow)
 
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
     try:
-        _until(lambda: bench.executions() == 2, 60)
+        _until(lambda: bench.executions() == 2, 300)
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 2
     finally:
         process.kill()
         process.wait()
-    _until(lambda: not any(child.is_running() for child in children), 20)
+    _until(lambda: not any(child.is_running() for child in children), 120)
 
 
 def _until(condition, seconds: float) -> None:

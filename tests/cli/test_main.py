@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -41,7 +40,7 @@ HEAVY = [
 def _help(*options: str) -> subprocess.CompletedProcess:
     code = "import sys; sys.argv = ['sse', '--help']; from sse_flows.cli.main import main; main()"
     command = [sys.executable, *options, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy():
@@ -53,13 +52,17 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
 
 
 def test_help_answers_at_once():
-    seconds = []
+    bare = [sys.executable, "-c", "import typer.rich_utils"]
+    helped, needed = [], []
     for _ in range(5):
         start = time.perf_counter()
         _help()
-        seconds.append(time.perf_counter() - start)
-    # half a second on a machine of one's own
-    assert statistics.median(seconds) < 1.5
+        helped.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        subprocess.run(bare, timeout=300, check=True)
+        needed.append(time.perf_counter() - start)
+    # as long as what typer takes, half a second, however busy the machine
+    assert min(helped) < 3 * min(needed)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

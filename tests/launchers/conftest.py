@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 from jobflow.settings import JobflowSettings
 
 from sse_flows.launchers.recover import Options, recover
+from sse_flows.testing.fault_runs import FaultRun
+from sse_flows.testing.fault_table import Row, write_table
 from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
 
 
@@ -135,3 +139,32 @@ def mend(bench, slurm) -> Any:
         return found
 
     return mend
+
+
+ALL = " --category relax --category supercell --category postprocess --category models"
+
+
+@pytest.fixture(scope="session")
+def table() -> Iterator[list[Row]]:
+    """Rows of the table of faults, written at the end if that was asked for."""
+    rows: list[Row] = []
+    yield rows
+    path = os.environ.get("SSE_WRITE_FAULT_TABLE")
+    if path and rows:
+        write_table(Path(path), rows)
+
+
+@pytest.fixture
+def make_run(cluster, stoppable_mongo, launchpad, job_store, site, tmp_path) -> Any:
+    """A function that submits a trivial campaign; its workers take jobs of all categories."""
+
+    def make(relaxations, options: str = "", idle: float = 3.0) -> FaultRun:
+        (site.folder / "profiles.yaml").write_text("")  # resources of my_qadapter.yaml for all
+        site.edit("my_qadapter.yaml", "singleshot", f"singleshot --idle {idle:g}{options}{ALL}")
+        site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 4")
+        site.edit("FW_config.yaml", "QUEUE_UPDATE_INTERVAL: 1", "QUEUE_UPDATE_INTERVAL: 0")
+        run = FaultRun(launchpad, job_store, tmp_path / "campaign", relaxations)
+        run.submit()
+        return run
+
+    return make

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sse_flows.errors import SSEError
 from sse_flows.launchers.adapter import TEMPLATE, SlurmAdapter, safe_name, template_keys
 from sse_flows.launchers.settings import read_yaml
+from sse_flows.testing.fault_runs import qlaunch_running
 from sse_flows.testing.slurm import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,10 +127,9 @@ def test_the_script_hands_signals_on_and_ends_with_the_workers_status(adapter, t
     (tmp_path / "job.sh").write_text(adapter.get_script_str(str(tmp_path)))
     job = subprocess.Popen(["bash", str(tmp_path / "job.sh")])
     for number, marker in ((signal.SIGUSR1, "started"), (signal.SIGTERM, "seen")):
-        while not (tmp_path / marker).exists():
-            time.sleep(0.02)
+        wait_until((tmp_path / marker).exists, 120, marker)
         job.send_signal(number)
-    assert job.wait(10) == 7
+    assert job.wait(120) == 7
     assert (tmp_path / "seen").read_text().split() == ["usr1", "term"]
     assert (tmp_path / "after").exists()
 
@@ -215,16 +215,12 @@ def test_few_slurm_jobs_drain_many_fireworks_and_the_limit_holds(cluster, launch
     site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 2")
     sleepers(launchpad, 24, 0.5)
     queued: list[int] = []
-    launch = subprocess.Popen(
-        [shutil.which("qlaunch"), "-s", "-r", "rapidfire"], stdout=subprocess.DEVNULL
-    )
-    while launch.poll() is None:  # ended by the time limit of the test
-        queued.append(len(cluster.run("squeue", "-h", "-o", "%j").splitlines()))
-        time.sleep(0.5)
+    with qlaunch_running("--sleep", "1") as launch:
+        while launch.poll() is None:  # ended by the time limit of the test
+            queued.append(len(cluster.run("squeue", "-h", "-o", "%j").splitlines()))
+            time.sleep(0.5)
     assert launch.returncode == 0
-    end = time.monotonic() + 60
-    while cluster.run("squeue", "-h") and time.monotonic() < end:
-        time.sleep(0.5)
+    wait_until(lambda: not cluster.run("squeue", "-h"), 300, "all jobs to end")
     assert launchpad.fireworks.count_documents({"state": "COMPLETED"}) == 24
     jobs = {one["fworker"]["env"]["slurm_job_id"] for one in launchpad.launches.find({})}
     assert len(jobs) <= 5
@@ -238,16 +234,18 @@ def test_few_slurm_jobs_drain_many_fireworks_and_the_limit_holds(cluster, launch
 @pytest.mark.slurm
 def test_a_stopped_qlaunch_gives_its_reservation_back(cluster, launchpad, site):
     site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 1")
-    blocker = cluster.submit("sleep 60", "--job-name=sse-other")
+    cluster.submit("sleep 600", "--job-name=sse-other")
     sleepers(launchpad, 1, 0.1)
     launch = subprocess.Popen(
         [shutil.which("qlaunch"), "-r", "singleshot"], stdout=subprocess.PIPE, text=True
     )
-    wait_until(lambda: launchpad.fireworks.count_documents({"state": "RESERVED"}), 60, "one")
-    time.sleep(1.0)
-    assert launch.poll() is None
-    launch.send_signal(signal.SIGINT)
-    out = launch.communicate(timeout=30)[0]
-    cluster.run("scancel", blocker)
+    try:
+        wait_until(lambda: launchpad.fireworks.count_documents({"state": "RESERVED"}), 120, "one")
+        time.sleep(1.0)  # it waits for room now, or is about to
+        assert launch.poll() is None
+        launch.send_signal(signal.SIGINT)
+        out = launch.communicate(timeout=120)[0]
+    finally:
+        launch.kill()
     assert "stopped by SIGINT before the job was submitted" in out
     assert launchpad.fireworks.count_documents({"state": "READY"}) == 1

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,9 +12,8 @@ from sse_flows.campaign.keys import keyed
 from sse_flows.launchers.profiles import load_profiles
 from sse_flows.launchers.submit import Submitter
 from sse_flows.testing.campaign_flow import campaign_flow
+from sse_flows.testing.fault_runs import qlaunch_running
 from sse_flows.testing.jobs import executions
-
-LAUNCH = ["-s", "-r", "rapidfire", "--nlaunches", "infinite", "--sleep", "2"]
 
 
 @pytest.mark.slow
@@ -32,14 +28,12 @@ def test_few_jobs_drain_a_campaign_and_every_calculation_runs_once(
     flow = campaign_flow({f"compound {n} $(id)": float(n) for n in range(12)}, log)
     Submitter(launchpad, job_store, results, None, load_profiles()).submit(keyed(flow), "trivial")
     queued = []
-    launch = subprocess.Popen([shutil.which("qlaunch"), *LAUNCH], stdout=subprocess.DEVNULL)
     unfinished = {"state": {"$ne": "COMPLETED"}}
-    end = time.monotonic() + 240
-    while launchpad.fireworks.count_documents(unfinished) and time.monotonic() < end:
-        queued.append(len(cluster.run("squeue", "-h", "-o", "%j").splitlines()))
-        time.sleep(1.0)
-    launch.send_signal(signal.SIGINT)
-    launch.wait(60)
+    end = time.monotonic() + 500
+    with qlaunch_running():
+        while launchpad.fireworks.count_documents(unfinished) and time.monotonic() < end:
+            queued.append(len(cluster.run("squeue", "-h", "-o", "%j").splitlines()))
+            time.sleep(0.5)
     states = Counter(one["state"] for one in launchpad.fireworks.find({}, {"state": 1}))
     assert set(states) == {"COMPLETED"}
     assert set(executions(log).values()) == {1}

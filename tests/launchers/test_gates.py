@@ -12,6 +12,11 @@ from sse_flows.launchers.firetask import Launch
 from sse_flows.testing.launchpad_states import memory_launchpad
 
 WORKFLOW = 100
+TASK = {
+    "_fw_name": "{{fireworks.user_objects.firetasks.script_task.PyTask}}",
+    "func": "time.sleep",
+    "args": [0],
+}
 
 
 def put(launchpad, part, states, links=None, needs=None, tolerant=(), first=1):
@@ -37,7 +42,7 @@ def put(launchpad, part, states, links=None, needs=None, tolerant=(), first=1):
     )
     for number, (fw_id, state) in enumerate(zip(ids, states, strict=True)):
         sse = {"part": part} | ({"needs": needs[number]} if number in (needs or {}) else {})
-        spec = {"sse": sse, "_allow_fizzled_parents": number in tolerant, "_tasks": []}
+        spec = {"sse": sse, "_allow_fizzled_parents": number in tolerant, "_tasks": [TASK]}
         launches = [WORKFLOW * fw_id] if state == "RUNNING" else []
         launchpad.fireworks.insert_one(
             {"fw_id": fw_id, "state": state, "spec": spec, "name": str(fw_id)}
@@ -146,6 +151,22 @@ def test_a_gate_within_its_workflow_waits_for_its_parents_too():
     assert states(launchpad)[2] == "WAITING"
 
 
+def test_nobody_can_take_a_gate_that_is_half_open(monkeypatch):
+    """FireWorks would call it READY again in the midst of its checkout."""
+    launchpad = memory_launchpad()
+    put(launchpad, "t", ["PAUSED"], needs={0: ["gone"]})
+    refresh, taken = launchpad._refresh_wf, []
+
+    def late(fw_id):
+        taken.append(launchpad._get_a_fw_to_run())  # the first step of a checkout
+        refresh(fw_id)
+
+    monkeypatch.setattr(launchpad, "_refresh_wf", late)
+    assert gates.release(launchpad) == [1]
+    assert taken == [None]
+    assert states(launchpad) == {1: "READY"}
+
+
 def test_what_a_user_paused_stays_paused():
     launchpad = memory_launchpad()
     put(launchpad, "p", ["PAUSED"])
@@ -156,7 +177,7 @@ def test_what_a_user_paused_stays_paused():
 def end(host, port, name, fw_id, part, state, barrier) -> None:
     launchpad = LaunchPad(host=host, port=port, name=name, strm_lvl="CRITICAL")
     launch = Launch(launchpad, fw_id)
-    barrier.wait(30)
+    barrier.wait(240)
     launch.ended(state, part)
     launchpad.connection.close()
 
@@ -178,7 +199,7 @@ def test_of_two_that_end_at_the_same_moment_one_opens_the_gate(launchpad):
         for process in ends:
             process.start()
         for process in ends:
-            process.join(60)
+            process.join(300)
         assert [process.exitcode for process in ends] == [0, 0]
         assert states(launchpad)[first + 2] == "READY", f"attempt {number}"
         assert launchpad.workflows.find_one({"nodes": first + 2})["state"] == "READY"

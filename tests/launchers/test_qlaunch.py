@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -14,9 +16,14 @@ from fireworks.core.firework import Firework, Workflow
 from fireworks.queue import queue_launcher
 from fireworks.user_objects.firetasks.script_task import PyTask
 from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+from pymongo.errors import AutoReconnect
 
 from sse_flows.launchers import qlaunch
 from sse_flows.launchers.adapter import SlurmAdapter
+from sse_flows.launchers.qlaunch import SlurmAway
+from sse_flows.testing import faults
+from sse_flows.testing.fault_runs import end_process, qlaunch_running
+from sse_flows.testing.slurm import wait_until
 
 
 class Adapter(SlurmAdapter):
@@ -24,13 +31,16 @@ class Adapter(SlurmAdapter):
 
     _fw_name = "{{tests.launchers.test_qlaunch.Adapter}}"
     submitted: ClassVar[list[str]] = []
+    errors: ClassVar[list[Exception]] = []
     answer: str | None = "17"
 
-    def wait_for_room(self):
+    def wait_for_room(self, patience=None):
         """There is always room."""
 
     def submit_to_queue(self, script_file):
-        """Remember it."""
+        """Remember it, unless something is wrong."""
+        if self.errors:
+            raise self.errors.pop(0)
         self.submitted.append(script_file)
         return self.answer
 
@@ -38,7 +48,11 @@ class Adapter(SlurmAdapter):
 @pytest.fixture
 def adapter(monkeypatch):
     monkeypatch.setattr(Adapter, "submitted", [])
+    monkeypatch.setattr(Adapter, "errors", [])
     monkeypatch.setattr(queue_launcher, "load_object", lambda _: new_adapter())
+    clock = SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic)
+    monkeypatch.setattr(qlaunch, "time", clock)
+    monkeypatch.setattr(sys, "argv", ["qlaunch", "-r", "rapidfire"])
     return new_adapter()
 
 
@@ -98,6 +112,62 @@ def test_a_refused_submission_still_ends_the_loop(launchpad, adapter, tmp_path, 
     assert launchpad.fireworks.count_documents({"state": "READY"}) == 2
 
 
+PASSING = [
+    SlurmAway("sbatch: Unable to contact slurm controller (connect failure)"),
+    AutoReconnect("connection closed"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=["controller", "database"])
+def test_what_is_away_for_a_while_is_waited_for(launchpad, adapter, tmp_path, error, caplog):
+    ready(launchpad)
+    adapter.errors += [error, error]
+    loop(launchpad, adapter, tmp_path)
+    assert len(adapter.submitted) == 1
+    assert launchpad.fireworks.count_documents({"state": "RESERVED"}) == 1
+    said = [record.getMessage() for record in caplog.records if "qlaunch" in record.name]
+    assert [line.split(": ")[0] for line in said] == ["waiting up to 600 s", "going on after 0 s"]
+    assert str(error) in said[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "patience", "line"),
+    [
+        (RuntimeError("sbatch: invalid account"), "600", "sbatch: invalid account"),
+        (PASSING[0], "0", str(PASSING[0])),
+        (OSError(28, "No space left on device"), "600", "OSError: [Errno 28] No space left"),
+    ],
+    ids=["refused", "away for too long", "full disk"],
+)
+def test_why_the_loop_ends_is_said_on_stderr(
+    launchpad, adapter, tmp_path, monkeypatch, capsys, error, patience, line
+):
+    monkeypatch.setenv("SSE_STORE_PATIENCE", patience)
+    ready(launchpad)
+    adapter.errors.append(error)
+    with pytest.raises(SystemExit) as caught:
+        qlaunch_rapidfire(launchpad, adapter, tmp_path)
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"qlaunch ends: {line}")
+    assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
+
+    adapter.errors.append(error)  # as a daemon FireWorks begins anew
+    monkeypatch.setattr(sys, "argv", ["qlaunch", "-d", "60", "-r", "rapidfire"])
+    qlaunch_rapidfire(launchpad, adapter, tmp_path)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("qlaunch ends: ")
+    qlaunch_rapidfire(launchpad, adapter, tmp_path)
+    assert len(adapter.submitted) == 1
+    assert "qlaunch ends" not in capsys.readouterr().err
+
+
+def qlaunch_rapidfire(launchpad, adapter, folder):
+    """The loop as FireWorks' program calls it."""
+    qlaunch.rapidfire(
+        launchpad, fworker=FWorker(), qadapter=adapter, launch_dir=str(folder), nlaunches=1,
+        sleep_time=0.01, reserve=True, strm_lvl="CRITICAL",
+    )  # fmt: skip
+
+
 def test_other_adapters_see_fireworks_as_it_is(monkeypatch):
     calls = []
     monkeypatch.setattr(
@@ -111,19 +181,54 @@ def test_other_adapters_see_fireworks_as_it_is(monkeypatch):
 @pytest.mark.slurm
 def test_nothing_is_reserved_while_the_queue_is_full(cluster, launchpad, site):
     site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 1")
-    blocker = cluster.submit("sleep 60", "--job-name=sse-other")
+    cluster.submit("sleep 600", "--job-name=sse-other")
     ready(launchpad)
     launch = subprocess.Popen(
         [shutil.which("qlaunch"), "-r", "rapidfire"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    for line in launch.stdout:
-        if "Launching a rocket!" in line:
-            break
-    time.sleep(2.0)
-    assert launch.poll() is None
+    try:
+        for line in launch.stdout:
+            if "Launching a rocket!" in line:
+                break
+        time.sleep(1.0)
+        assert launch.poll() is None
+        assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
+    finally:
+        end_process(launch)
     assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
-    launch.send_signal(signal.SIGINT)
-    launch.communicate(timeout=30)
-    cluster.run("scancel", blocker)
-    assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
+
+
+@pytest.mark.slurm
+def test_it_goes_on_after_database_and_controller_were_away(
+    cluster, stoppable_mongo, launchpad, site, monkeypatch
+):
+    site.edit("my_launchpad.yaml", "120000", "300")  # ms until a call gives up
+    server, log = stoppable_mongo.server, Path("qlaunch.log")
+    with qlaunch_running() as launcher:
+        wait_until(lambda: "sleeping for" in log.read_text(), 120, "the loop")
+        server.stop()
+        wait_until(lambda: "the database is away, waiting" in log.read_text(), 120, "an outage")
+        server.start()
+        wait_until(lambda: "the database is back" in log.read_text(), 120, "its end")
+        with faults.controller_away(cluster):
+            ready(launchpad)
+            wait_until(lambda: "waiting up to 600 s: squeue" in log.read_text(), 120, "an outage")
+        done = {"state": "COMPLETED"}
+        wait_until(lambda: launchpad.fireworks.count_documents(done) == 1, 300, "the job")
+        assert launcher.poll() is None
+
+
+@pytest.mark.slurm
+def test_it_says_why_it_ends_where_the_database_stays_away(
+    cluster, stoppable_mongo, site, monkeypatch
+):
+    monkeypatch.setenv("SSE_STORE_PATIENCE", "1")
+    site.edit("my_launchpad.yaml", "120000", "300")
+    log = Path("qlaunch.log")
+    with qlaunch_running() as launcher:
+        wait_until(lambda: "sleeping for" in log.read_text(), 120, "the loop")
+        stoppable_mongo.server.stop()
+        assert launcher.wait(120) == 1
+    last = log.read_text().splitlines()[-1]
+    assert last.startswith("qlaunch ends: the database did not answer for 1 s")

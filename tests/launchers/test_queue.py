@@ -113,7 +113,7 @@ def test_times_in_words_are_unknown():
 
 @pytest.mark.slurm
 def test_real_slurm_tells_the_same(cluster):
-    running = cluster.submit("sleep 60")
+    running = cluster.submit("sleep 600")
     waiting = cluster.submit("sleep 1", "--begin=now+1hour")
     cluster.wait_for_state(running, "RUNNING")
     found = ask_slurm([running, waiting, "999999"])
@@ -122,7 +122,7 @@ def test_real_slurm_tells_the_same(cluster):
     assert found.jobs[running].active
     assert found.jobs[running].node.startswith("n")
     age = datetime.now(UTC) - (found.jobs[running].started or datetime(1970, 1, 1, tzinfo=UTC))
-    assert abs(age.total_seconds()) < 60
+    assert abs(age.total_seconds()) < 300
     assert found.jobs[waiting].pending
     assert found.jobs[waiting].reason == "BeginTime"
     assert "999999" not in found.jobs

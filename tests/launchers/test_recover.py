@@ -261,7 +261,8 @@ def _move(bench: Bench, fw_id: int, move: str, jobs: dict, number: int) -> bool:
 
 @pytest.mark.slurm
 def test_a_cancelled_job_is_shown_put_back_and_done(cluster, launchpad, job_store, site, tmp_path):
-    submitted = lone_job(launchpad, job_store, tmp_path)
+    gate = tmp_path / "gate"
+    submitted = lone_job(launchpad, job_store, tmp_path, gate)
     [fw_id] = launchpad.get_fw_ids()
     qlaunch()
     wait_for(lambda: launchpad.get_fw_dict_by_id(fw_id)["state"] == "RUNNING")
@@ -277,6 +278,7 @@ def test_a_cancelled_job_is_shown_put_back_and_done(cluster, launchpad, job_stor
     assert status.lost[0].reason == f"job {job} ended (cancelled)"
     assert kinds(recover(launchpad, job_store, None)) == [module.LOST_RUN]
     assert recover(launchpad, job_store, None) == []
+    gate.touch()
     qlaunch()
     wait_for(lambda: launchpad.get_fw_dict_by_id(fw_id)["state"] == "COMPLETED")
     status = watch.watch(*submitted, launchpad, job_store)
@@ -284,9 +286,9 @@ def test_a_cancelled_job_is_shown_put_back_and_done(cluster, launchpad, job_stor
     assert status.complete
 
 
-def lone_job(launchpad, job_store, folder) -> tuple[Plan, Submission]:
-    """Submit one job that takes some seconds."""
-    job = jobs.add(1, 2, seconds=8)
+def lone_job(launchpad, job_store, folder, gate) -> tuple[Plan, Submission]:
+    """Submit one job that waits for a file."""
+    job = jobs.hold(1, str(gate))
     job.update_metadata({"stage": "order", "compound": "a"})
     submitter = Submitter(launchpad, job_store, folder)
     flow = keyed(Flow([job]))
@@ -298,10 +300,10 @@ def lone_job(launchpad, job_store, folder) -> tuple[Plan, Submission]:
 
 def qlaunch() -> None:
     command = [shutil.which("qlaunch"), "-s", "-r", "singleshot"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -26,6 +26,7 @@ from sse_flows.store.jobstore import connect
 from sse_flows.testing.campaign_flow import campaign_flow
 from sse_flows.testing.launchpads import drain
 from sse_flows.testing.servers import MARK
+from sse_flows.testing.slurm import wait_until
 
 
 class Processes:
@@ -204,13 +205,13 @@ def test_nor_is_it_where_slurm_shows_and_keeps_things(cluster, secure, secure_si
         launchpad.add_wf(Workflow([Firework([ScriptTask.from_str(text)], spec=spec, name=text)]))
     shown = (["squeue", "-o", "%j %k %o %Z"], ["scontrol", "show", "job"])
     launch = [str(shutil.which("qlaunch")), "-r", "singleshot"]
-    out = subprocess.run(launch, check=True, capture_output=True, text=True, timeout=60).stdout
-    end = time.monotonic() + 60
+    out = subprocess.run(launch, check=True, capture_output=True, text=True, timeout=300).stdout
+    end = time.monotonic() + 300
     unfinished = {"state": {"$nin": ["COMPLETED", "FIZZLED"]}}
     with Processes(*shown) as processes:
         while launchpad.fireworks.count_documents(unfinished) and time.monotonic() < end:
             time.sleep(0.3)
-    time.sleep(3)  # for the last lines of the job's output
+    wait_until(lambda: not cluster.run("squeue", "-h"), 120, "the last lines of the job's output")
     states = sorted(one["state"] for one in launchpad.fireworks.find({}))
     assert states == ["COMPLETED", "FIZZLED"]
     names = [path.name for path in Path.cwd().rglob("*")]

@@ -18,6 +18,8 @@ from sse_flows.launchers.reservation import CLAIM, claim, give_up_claim, right_t
 from sse_flows.launchers.stop import Stop
 from sse_flows.launchers.takeover import Takeover
 from sse_flows.launchers.worker import Limits, Worker
+from sse_flows.testing.fault_runs import qlaunch_running
+from sse_flows.testing.slurm import wait_until
 
 ANY = {"spec._category": "postprocess"}
 TASK = "fireworks.user_objects.firetasks.script_task"
@@ -161,7 +163,7 @@ def test_the_emptied_job_takes_what_is_ready_or_ends_without_waiting(
     worker = Worker(launchpad, FWorker("here", "postprocess"), Limits(idle=30.0))
     begin = time.monotonic()
     assert worker.drain(mine).fireworks == 0
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 25  # and not the 30 s of idleness
     (ready,) = add(launchpad)
     worker.limits = Limits(idle=0.5)
     assert worker.drain(mine).fireworks == 1
@@ -176,7 +178,7 @@ def compete(host, port, name, folder, barrier, rounds, job):
     launchpad = LaunchPad(host=host, port=port, name=name, strm_lvl="CRITICAL")
     os.chdir(folder)
     for number, fw_id in enumerate(rounds):
-        barrier.wait(60)
+        barrier.wait(240)
         if job:
             os.environ["SLURM_JOB_ID"] = str(number)
             mine = FWorker("its job", "postprocess", {"fw_id": fw_id})
@@ -207,7 +209,7 @@ def test_two_workers_and_the_starting_job_run_each_firework_once(mongo, launchpa
     for one in racers:
         one.start()
     for one in racers:
-        one.join(120)
+        one.join(400)
     assert [one.exitcode for one in racers] == [0, 0, 0]
     ran = Counter((tmp_path / "log").read_text().split())
     assert ran == {str(number): 1 for number in range(40)}
@@ -221,11 +223,11 @@ def test_a_waiting_job_is_cancelled_and_its_firework_done(cluster, launchpad, si
     from fireworks import FWorker
 
     site.edit("my_qadapter.yaml", "ntasks: 1", "ntasks: 1\nnodelist: n1")
-    blocker = cluster.submit("sleep 60", "-w", "n1", "--exclusive")
+    blocker = cluster.submit("sleep 600", "-w", "n1", "--exclusive")
     cluster.wait_for_state(blocker, "RUNNING")
     (fw_id,) = add(launchpad)
     launch = [shutil.which("qlaunch"), "-s", "-r", "singleshot"]
-    subprocess.run(launch, check=True, capture_output=True, timeout=60)
+    subprocess.run(launch, check=True, capture_output=True, timeout=300)
     waiting = str(launchpad.get_reservation_id_from_fw_id(fw_id))
     assert cluster.state(waiting) == "PENDING"
     monkeypatch.setattr(Stop, "install", lambda stop: None)
@@ -234,7 +236,7 @@ def test_a_waiting_job_is_cancelled_and_its_firework_done(cluster, launchpad, si
     cluster.run("scontrol", "release", waiting)
     assert Worker(launchpad, FWorker("here", "postprocess")).drain().fireworks == 1
     assert state(launchpad, fw_id) == "COMPLETED"
-    assert cluster.wait_for_state(waiting, "CANCELLED", timeout=10)
+    assert cluster.wait_for_state(waiting, "CANCELLED")
     assert cluster.state(blocker) == "RUNNING"
 
 
@@ -256,17 +258,10 @@ def chains(launchpad, log):
 def test_few_jobs_drain_chains_of_alternating_categories(cluster, launchpad, site, tmp_path):
     cluster.run("scontrol", "update", "NodeName=n2", "State=DRAIN", "Reason=one is enough")
     chains(launchpad, tmp_path / "log")
-    command = [shutil.which("qlaunch"), "-s", "-r", "rapidfire", "--nlaunches", "infinite"]
     began = time.monotonic()
-    launch = subprocess.Popen([*command, "--sleep", "2"], stdout=subprocess.DEVNULL)
-    try:
-        while launchpad.fireworks.count_documents({"state": {"$ne": "COMPLETED"}}):
-            assert time.monotonic() - began < 240
-            time.sleep(0.5)
-    finally:
-        launch.terminate()
-        launch.wait(60)
-        cluster.run("scontrol", "update", "NodeName=n2", "State=RESUME")
+    left = {"state": {"$ne": "COMPLETED"}}
+    with qlaunch_running():
+        wait_until(lambda: not launchpad.fireworks.count_documents(left), 400, "the chains")
     assert len((tmp_path / "log").read_text().split()) == 30
     launches = list(launchpad.launches.find({}))
     assert len(launches) == 30

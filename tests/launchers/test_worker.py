@@ -19,6 +19,8 @@ from sse_flows.launchers.reservation import right_to_run
 from sse_flows.launchers.stop import Stop, being_killed
 from sse_flows.launchers.worker import Limits, Worker
 from sse_flows.launchers.workers import Request, run_workers
+from sse_flows.testing.fault_runs import is_alive
+from sse_flows.testing.slurm import wait_until
 
 
 def add(launchpad, task=None, name="one", category="postprocess", priority=0):
@@ -156,18 +158,30 @@ def test_children_follow_in_the_same_worker_and_a_failure_stops_nothing(worker, 
 
 
 def test_it_waits_for_new_work_only_while_others_run(worker, launchpad):
+    worker.limits = Limits(idle=60.0)
     begin = time.monotonic()
     assert worker.drain().ending == "nothing left"
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < 30
     running = add(launchpad)
     launchpad.checkout_fw(worker.fworker, ".", fw_id=running)
-    worker.limits = Limits(idle=3.0)
-    threading.Timer(1.0, add, args=[launchpad]).start()
+    worker.limits = Limits(idle=500.0)
+    thread = threading.Thread(target=add_and_stop, args=(launchpad, worker.stop))
+    thread.start()
     assert worker.drain().fireworks == 1
+    thread.join()
+    worker.stop.requested = False
     worker.limits = Limits(idle=0.5)
     begin = time.monotonic()
     assert worker.drain().fireworks == 0
-    assert 0.4 < time.monotonic() - begin < 3
+    assert 0.4 < time.monotonic() - begin < 30
+
+
+def add_and_stop(launchpad, stop):
+    """Bring work to a worker that waits, and let it end once that is done."""
+    time.sleep(1.0)
+    fw_id = add(launchpad)
+    wait_until(lambda: states(launchpad)[fw_id] == "COMPLETED", 120, "the new one")
+    stop.requested = True
 
 
 def test_nothing_is_begun_with_little_time_left(worker, launchpad):
@@ -208,9 +222,8 @@ def test_a_signal_lets_the_present_one_end_and_begins_no_other(worker, launchpad
 
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     for _ in range(2):
-        add(launchpad, PyTask(func="time.sleep", args=[1.0]))
+        add(launchpad, PyTask(func="os.kill", args=[os.getpid(), int(number)]))
     worker.stop.install()
-    threading.Timer(0.5, os.kill, args=[os.getpid(), number]).start()
     try:
         drained = worker.drain()
     finally:
@@ -249,6 +262,28 @@ def test_a_database_that_goes_away_between_fireworks_is_waited_for(
     assert Worker(launchpad, load_fworker(), Limits(idle=0)).drain().fireworks == 2
 
 
+def test_a_lock_is_given_back_after_an_outage(worker, launchpad, monkeypatch):
+    from fireworks.core.launchpad import WFLock
+    from pymongo.collection import Collection
+    from pymongo.errors import AutoReconnect
+
+    monkeypatch.setattr(WFLock, "__exit__", WFLock.__exit__)  # as it was, afterwards
+    change, outages = Collection.find_one_and_update, []
+
+    def away(collection, query, update, *args, **kwargs):
+        if update == {"$unset": {"locked": True}} and len(outages) < 2:
+            outages.append(1)
+            raise AutoReconnect("connection closed")
+        return change(collection, query, update, *args, **kwargs)
+
+    monkeypatch.setattr(Collection, "find_one_and_update", away)
+    fw_id = add(launchpad)
+    assert worker.drain().fireworks == 1
+    assert len(outages) == 2
+    assert states(launchpad)[fw_id] == "COMPLETED"
+    assert not launchpad.workflows.find_one({"locked": True})
+
+
 def test_a_database_that_stays_away_ends_the_worker(stoppable_mongo, site, monkeypatch):
     from sse_flows.launchers.settings import load_fworker, open_launchpad
 
@@ -270,7 +305,7 @@ def test_fireworks_without_a_category_are_a_kind_of_their_own(launchpad, site, m
 def run_sse(*arguments):
     code = "import sys; from sse_flows.cli.main import main; main()"
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_several_processes_share_the_work_with_one_thread_each(launchpad, site):
@@ -317,7 +352,7 @@ def test_fireworks_own_rlaunch_drains_the_same_launchpad(launchpad, site):
     for category in ("relax", "models"):
         add(launchpad, category=category)
     command = [shutil.which("rlaunch"), "-s", "rapidfire", "--sleep", "1"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     assert set(states(launchpad).values()) == {"COMPLETED"}
 
 
@@ -329,31 +364,28 @@ def test_the_worker_ends_before_its_walltime_and_the_rest_is_run_by_the_next(
 
     site.edit("my_qadapter.yaml", 'walltime: "04:00:00"', 'walltime: "1"')
     site.edit("profiles.yaml", 'walltime: "04:00:00"', "min_seconds: 45")
-    for _ in range(8):
-        add(launchpad, PyTask(func="time.sleep", args=[3.0]))
+    for _ in range(30):
+        add(launchpad, PyTask(func="time.sleep", args=[1.0]))
     launch = [shutil.which("qlaunch"), "-s", "-r", "singleshot"]
-    subprocess.run(launch, check=True, capture_output=True, timeout=60)
-    end = time.monotonic() + 60
-    while cluster.run("squeue", "-h") and time.monotonic() < end:
-        time.sleep(0.5)
+    subprocess.run(launch, check=True, capture_output=True, timeout=300)
+    wait_until(lambda: not cluster.run("squeue", "-h"), 120, "the end of the job")
     left = sorted(states(launchpad).values())
-    assert 2 <= left.count("COMPLETED") < 8
+    assert left.count("COMPLETED") >= 1  # several, unless Python takes 15 s to start
     assert set(left) == {"COMPLETED", "READY"}
-    assert "JobState=COMPLETED" in cluster.completed_jobs.read_text().splitlines()[-1]
+    [job] = {one["fworker"]["env"]["slurm_job_id"] for one in launchpad.launches.find({})}
+    assert cluster.state(job) == "COMPLETED"
 
 
 @pytest.mark.slurm
 def test_a_cancelled_job_leaves_its_firework_running_for_recover(cluster, launchpad, site):
     from fireworks import ScriptTask
 
-    fw_id = add(launchpad, ScriptTask.from_str("sleep 30"))
+    fw_id = add(launchpad, ScriptTask.from_str("sleep 600"))
     launch = [shutil.which("qlaunch"), "-s", "-r", "singleshot"]
-    subprocess.run(launch, check=True, capture_output=True, timeout=60)
-    end = time.monotonic() + 30
-    while states(launchpad)[fw_id] != "RUNNING" and time.monotonic() < end:
-        time.sleep(0.5)
-    job = launchpad.launches.find_one({})["fworker"]["env"]["slurm_job_id"]
-    cluster.run("scancel", job)
-    cluster.wait_for_state(job, "CANCELLED", timeout=30)
-    time.sleep(4)
+    subprocess.run(launch, check=True, capture_output=True, timeout=300)
+    wait_until(lambda: states(launchpad)[fw_id] == "RUNNING", 300, "the firework")
+    env = launchpad.launches.find_one({})["fworker"]["env"]
+    cluster.run("scancel", env["slurm_job_id"])
+    cluster.wait_for_state(env["slurm_job_id"], "CANCELLED")
+    wait_until(lambda: not is_alive(env["pid"]), 120, "the worker to be gone")
     assert states(launchpad) == {fw_id: "RUNNING"}

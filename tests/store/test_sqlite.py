@@ -307,7 +307,7 @@ def test_four_processes_write_at_once_and_lose_nothing(tmp_path):
     path = str(tmp_path / "new" / "store.sqlite")  # they lay it out at once, too
     writers = [_started(write_many, path, writer, 50) for writer in range(4)]
     for writer in writers:
-        writer.join(60)
+        writer.join(400)
     assert [writer.exitcode for writer in writers] == [0] * 4
     store = SqliteStore(path, "outputs")
     store.connect()
@@ -321,7 +321,7 @@ def test_processes_that_write_the_same_document_leave_one(tmp_path):
     path = str(tmp_path / "store.sqlite")
     writers = [_started(write_many, path, 0, 20) for _ in range(3)]
     for writer in writers:
-        writer.join(60)
+        writer.join(400)
     store = SqliteStore(path, "outputs")
     store.connect()
     assert store.count() == 20

@@ -74,7 +74,7 @@ def test_processes_that_race_for_documents_take_each_once(mongo) -> None:
         )
         command = [sys.executable, "-c", TAKE, mongo.uri, mongo.name]
         racers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
-        taken = [int(racer.communicate(timeout=60)[0]) for racer in racers]
+        taken = [int(racer.communicate(timeout=400)[0]) for racer in racers]
         assert sum(taken) == number
         assert rows.count_documents({"state": "TAKEN", "times": 1}) == number
 

@@ -13,15 +13,15 @@ def test_runs_a_job_and_says_so(cluster: SlurmCluster, tmp_path) -> None:
     job = cluster.submit("echo $SLURM_JOB_ID on $SLURMD_NODENAME", "-o", str(tmp_path / "out"))
     cluster.wait_for_state(job, "COMPLETED")
     assert (tmp_path / "out").read_text().split()[:2] == [job, "on"]
-    wait_until(lambda: f"JobId={job} " in cluster.completed_jobs.read_text(), 10)
+    wait_until(lambda: f"JobId={job} " in cluster.completed_jobs.read_text(), 120)
 
 
 def test_a_killed_node_loses_its_jobs_and_comes_back(cluster: SlurmCluster) -> None:
     job = cluster.submit("sleep 300 & sleep 300", "--no-requeue", "-w", "n1")
     cluster.wait_for_state(job, "RUNNING")
-    wait_until(lambda: len(node_processes(cluster.folder, 1)) >= 4, 5)
+    wait_until(lambda: len(node_processes(cluster.folder, 1)) >= 4, 120)
     cluster.kill_node(1)
-    wait_until(lambda: not node_processes(cluster.folder, 1), 5)
+    wait_until(lambda: not node_processes(cluster.folder, 1), 120)
     cluster.mark_down(1)
     assert cluster.wait_for_state(job, "NODE_FAIL") == "NODE_FAIL"
     assert node_processes(cluster.folder, 2)

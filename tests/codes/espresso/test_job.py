@@ -182,14 +182,14 @@ def test_ph_is_started_beside_pw(pw_x):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's part is Linux's")
 def test_the_program_ends_with_the_worker_that_started_it(pw_x):
-    folder, launch = pw_x("echo $$ > pid\nexec sleep 60\n")
+    folder, launch = pw_x("echo $$ > pid\nexec sleep 600\n")
     code = (
         "from pathlib import Path; from sse_flows.codes.espresso.job import Launch, run_pw; "
         f"run_pw(Path({str(folder)!r}), Launch({launch.command!r}))"
     )
     worker = subprocess.Popen([sys.executable, "-c", code])
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (folder / "pid").is_file() or not (folder / "pid").read_text().strip():
             assert time.monotonic() < deadline
             time.sleep(0.05)

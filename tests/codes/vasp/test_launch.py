@@ -25,7 +25,7 @@ def programs(tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     for name in ("vasp_std", "vasp_gam", "mpirun"):
         path = folder / name
-        path.write_text("#!/bin/sh\n# vasp.6.4.2 20Jul23\nexec sleep 30\n")
+        path.write_text("#!/bin/sh\n# vasp.6.4.2 20Jul23\nexec sleep 600\n")
         path.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
     return folder
@@ -103,17 +103,17 @@ def test_vasp_ends_when_its_worker_is_killed(programs, tmp_path):
     starter = (
         "import subprocess, sys, time\n"
         f"p = subprocess.Popen({shlex.split(standard)!r}, start_new_session=True)\n"
-        "print(p.pid, flush=True)\ntime.sleep(30)\n"
+        "print(p.pid, flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
         pid = int(worker.stdout.readline())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while "sleep" not in _command(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert "sleep" in _command(pid)
         worker.send_signal(signal.SIGKILL)
-    while _runs(pid) and time.monotonic() < deadline + 5:
+    while _runs(pid) and time.monotonic() < deadline + 120:
         time.sleep(0.05)
     assert not _runs(pid)
 
