@@ -5,10 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from sse_flows.errors import SSEError
+
+if TYPE_CHECKING:
+    from sse_flows.codes.code import Code
 
 State = Literal["ok", "missing", "broken"]
 
@@ -88,8 +95,6 @@ def _force_fields() -> list[Finding]:
 
 def _store() -> Finding:
     """The store that campaigns would use, without its secrets."""
-    from sse_flows.errors import SSEError
-
     try:
         # jobflow reads its file on import
         from sse_flows.store.jobstore import configured_store, connect, store_place
@@ -164,7 +169,6 @@ def _espresso() -> list[Finding]:
 def _espresso_program(name: str, command: str) -> Finding:
     from sse_flows.codes.espresso.check import find_program
     from sse_flows.codes.espresso.job import Launch
-    from sse_flows.errors import SSEError
 
     try:
         program = find_program(Launch(command), name)
@@ -217,7 +221,6 @@ def _campaign(path: Path) -> list[Finding]:
     """Whether the code of a campaign can treat its elements."""
     from sse_flows.campaign.flow import Campaign, make_code
     from sse_flows.campaign.pool import elements_of
-    from sse_flows.errors import SSEError
 
     campaign = Campaign.from_file(path)
     try:
@@ -231,14 +234,19 @@ def _campaign(path: Path) -> list[Finding]:
         given = (campaign.manifest.code.command, campaign.manifest.code.gamma_command)
         findings += [_vasp_program(*given), _vasp_program(*given, gamma=True)]
     compounds = campaign.pool.compounds.values()
-    for element in sorted({symbol for one in compounds for symbol in elements_of(one)}):
+    return [*findings, *_elements(code, {e for one in compounds for e in elements_of(one)})]
+
+
+def _elements(code: Code, elements: Iterable[str]) -> list[Finding]:
+    """What a code needs for each element; what is wrong with all of them alike is said once."""
+    found, wrong = [], defaultdict(list)
+    for element in sorted(elements):
         try:
-            needs = code.of([element]).needs
+            found += [Finding(element, "ok", text) for text in code.of([element]).needs]
         except SSEError as error:
-            findings.append(Finding(element, "broken", error.message, error.mend))
-            continue
-        findings += [Finding(element, "ok", text) for text in needs]
-    return findings
+            wrong[error.message, error.mend].append(element)
+    broken = [Finding(", ".join(names), "broken", *told) for told, names in wrong.items()]
+    return [*found, *broken]
 
 
 def _materials_project() -> Finding:

@@ -125,6 +125,15 @@ def test_the_check_says_what_is_missing(monkeypatch):
     assert "vasp_of_nobody" in found["vasp_std"].detail
 
 
+def test_what_is_wrong_with_all_elements_is_said_once(pool, monkeypatch):
+    (pool / "campaign.yaml").write_text(CAMPAIGN)
+    monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
+    found = inspect_environment(pool / "campaign.yaml")
+    broken = [one for one in found if "PMG_VASP_PSP_DIR" in one.detail and one.state == "broken"]
+    assert [one.subject for one in broken] == ["Li, O"]
+    assert broken[0].mend
+
+
 @pytest.mark.slow
 def test_lithia_from_file_to_ranking(pool, no_configuration):
     """With forces of a stand-in: no number is VASP's, but the way is all there."""
