@@ -59,7 +59,7 @@ def _write(store, uuid, index, output, metadata, day) -> None:
         "uuid": uuid,
         "index": index,
         "output": output,
-        "completed_at": f"2026-11-{day:02d}T10:00:00",
+        "completed_at": f"2026-11-{day:02d}T10:00:00.000000+00:00",
         "metadata": metadata,
         "hosts": [],
         "name": "x",
