@@ -10,9 +10,14 @@ this process; other adapters than ours see FireWorks as it is.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from fireworks.queue import queue_launcher
@@ -105,7 +110,8 @@ def launch_rocket_to_queue(
     """Submit one job as FireWorks does, once the queue has room for it.
 
     Where the database or Slurm is away, FireWorks gives the reservation back, and it is tried
-    again for as long as workers wait, too.
+    again for as long as workers wait, too. Ctrl-C and SIGTERM take effect once the reserved
+    firework has its job, or was given back.
 
     Returns
     -------
@@ -123,7 +129,8 @@ def launch_rocket_to_queue(
     while True:
         qadapter.wait_for_room()
         _failures.clear()
-        done = _launch_rocket_to_queue(launchpad, fworker, qadapter, *args, **kwargs)
+        with _signals_later():
+            done = _launch_rocket_to_queue(launchpad, fworker, qadapter, *args, **kwargs)
         if done or not _failures:  # without a failure somebody else was quicker
             absence.end()
             return done or None
@@ -144,6 +151,26 @@ def reason(error: Exception) -> str:
     if isinstance(error, SSEError | RuntimeError):
         return " ".join(str(error).split())
     return one_line(error)
+
+
+@contextlib.contextmanager
+def _signals_later() -> Iterator[None]:
+    """Between reserving and submitting, an end would leave a reservation that nobody serves."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: caught.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if caught:
+            os.kill(os.getpid(), caught[0])
 
 
 def _is_ours(qadapter: Any) -> bool:

@@ -163,6 +163,11 @@ class FaultRun:
         last = self.firework(compound, stage)["launches"][-1]
         return dict(self.launchpad.launches.find_one({"launch_id": last}) or {})
 
+    def waiting_in_slurm(self) -> int:
+        """Number of fireworks whose job waits in Slurm; one may be reserved a moment before."""
+        reserved = self.launchpad.launches.find({"state": "RESERVED"}, {"state_history": 1})
+        return sum("reservation_id" in str(one["state_history"]) for one in reserved)
+
     def slurm_job(self, compound: str) -> str:
         """Slurm's number of the job in which a relaxation runs."""
         return str(self.launch(compound)["fworker"]["env"]["slurm_job_id"])

@@ -115,7 +115,7 @@ def test_the_disk_of_the_launches_is_full(cluster, make_run, disk, tmp_path, tab
     folder = disk(tmp_path / "launches", "size=2m,nr_inodes=200")
     cluster.set_partition("State=DOWN")
     with qlaunch_running(folder=folder):
-        run.wait(lambda: run.counts().get("RESERVED", 0) == 3, "jobs that wait")
+        run.wait(lambda: run.waiting_in_slurm() == 3, "jobs that wait")
         files = faults.fill(folder)
     cluster.set_partition("State=UP")
     run.wait(lambda: not cluster.run("squeue", "-h"), "all jobs to end")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -166,6 +168,39 @@ def qlaunch_rapidfire(launchpad, adapter, folder):
         launchpad, fworker=FWorker(), qadapter=adapter, launch_dir=str(folder), nlaunches=1,
         sleep_time=0.01, reserve=True, strm_lvl="CRITICAL",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["reserve_fw", "change_launch_dir", "set_reservation_id"])
+def test_a_signal_waits_until_what_was_reserved_is_submitted(
+    launchpad, adapter, tmp_path, monkeypatch, moment, number
+):
+    class Ended(BaseException):
+        """In place of the end of the process."""
+
+    def end(number, frame):
+        raise Ended
+
+    usual = getattr(LaunchPad, moment)
+
+    def interrupted(self, *args, **kwargs):
+        done = usual(self, *args, **kwargs)
+        os.kill(os.getpid(), number)
+        return done
+
+    ready(launchpad, 2)
+    monkeypatch.setattr(LaunchPad, moment, interrupted)
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(Ended):
+            loop(launchpad, adapter, tmp_path, nlaunches=0)
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
+    assert len(adapter.submitted) == 1
+    [reserved] = launchpad.launches.find({})
+    assert any("reservation_id" in one for one in reserved["state_history"])
+    assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
 
 
 def test_other_adapters_see_fireworks_as_it_is(monkeypatch):
