@@ -21,6 +21,7 @@ from sse_flows.campaign.results import installed_versions
 from sse_flows.errors import SSEError
 from sse_flows.files import write_or_tell
 from sse_flows.store.archive import Archive, ArchiveWriter
+from sse_flows.store.chunks import chunks
 from sse_flows.store.export import Exported, Key, Taken, read_documents, write_documents
 from sse_flows.store.jobstore import open_store, store_place
 from sse_flows.store.sqlite import SqliteStore
@@ -32,7 +33,6 @@ KIND = "campaign of sse-flows"
 INPUT, RESULTS = "campaign", "results"
 """Folders of the archive: the campaign's file with its structures, and its results folder."""
 
-_AT_ONCE = 400  # databases bound the length of a query
 _ELSEWHERE = "Name another folder with --folder"
 
 
@@ -132,13 +132,13 @@ def documents_of(store: JobStore, flow: Flow, plan: Plan) -> set[Key]:
     jobs = sorted({job.uuid for job, _ in flow.iterflow()})
     names = set(plan.jobs)
     keys: set[Key] = set()
-    for some in _batches(jobs):
+    for some in chunks(jobs):
         for doc in store.query({"uuid": {"$in": some}}, ["uuid", "index", "metadata"]):
             keys.add((doc["uuid"], doc["index"]))
             metadata = doc.get("metadata") or {}
             if metadata.get("stage") in STAGES and metadata.get("compound"):
                 names.add(metadata["compound"])  # computed first by a campaign that named it so
-    for some in _batches(sorted(names)):
+    for some in chunks(sorted(names)):
         criteria = {
             "metadata.compound": {"$in": some},
             "metadata.stage": {"$in": list(STAGES)},
@@ -146,11 +146,6 @@ def documents_of(store: JobStore, flow: Flow, plan: Plan) -> set[Key]:
         }
         keys.update((doc["uuid"], doc["index"]) for doc in store.query(criteria, ["uuid"]))
     return keys
-
-
-def _batches(values: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]
 
 
 def input_files(campaign: Campaign) -> tuple[list[Path], list[str]]:

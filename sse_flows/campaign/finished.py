@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sse_flows.moments import in_utc
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from jobflow import Job, JobStore, Response
@@ -40,9 +41,7 @@ class FinishedJobs:
         the last job of its replacement has stored its result. That may be None as well, which
         :func:`note_nothing` tells from the other.
         """
-        wanted = sorted(set(uuids))
-        for start in range(0, len(wanted), self.ids_a_query):
-            some_ids = wanted[start : start + self.ids_a_query]
+        for some_ids in chunks(sorted(set(uuids)), self.ids_a_query):
             some = {"uuid": {"$in": some_ids}, "$or": _HAS_RESULT}
             for doc in self.store.query(some, properties=["uuid", "completed_at"]):
                 known = self._when.get(doc["uuid"], "")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -18,7 +20,6 @@ MOST = 6
 _STAGES = ("relax", "phonons")
 _KINDS = ("corrections", "warnings")
 _LENGTH = 200
-_BATCH = 400
 _NUMBER = re.compile(r" \d+/\d+$")  # of a displaced supercell among all
 
 
@@ -36,7 +37,7 @@ def read_remarks(store: JobStore, plan: Plan) -> dict[str, list[str]]:
     """
     flows = _flows(store, plan)
     found: dict[str, Counter[str]] = {}
-    for some in _batches(list(plan.jobs)):
+    for some in chunks(list(plan.jobs)):
         criteria = {
             "metadata.compound": {"$in": some},
             "metadata.stage": {"$in": list(_STAGES)},
@@ -53,15 +54,10 @@ def _flows(store: JobStore, plan: Plan) -> dict[str, set[str]]:
     """Ids of the flows that each compound's jobs ran in."""
     owner = {uuid: compound for compound, jobs in plan.jobs.items() for uuid in jobs.values()}
     found: dict[str, set[str]] = {}
-    for some in _batches(list(owner)):
+    for some in chunks(list(owner)):
         for doc in store.query({"uuid": {"$in": some}}, ["uuid", "hosts"]):
             found.setdefault(owner[doc["uuid"]], set()).update(doc.get("hosts") or [])
     return found
-
-
-def _batches(values: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(values), _BATCH):
-        yield values[start : start + _BATCH]
 
 
 def _words(doc: dict[str, Any]) -> Iterable[str]:

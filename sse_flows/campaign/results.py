@@ -16,6 +16,7 @@ from sse_flows.errors import SSEError
 from sse_flows.models.document import TrainedModels
 from sse_flows.phonons.document import LatticeDynamics
 from sse_flows.screening.document import ScreeningResult
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,10 +105,9 @@ class CampaignResults:
     def _documents(
         self, jobs: Iterable[str], kind: type[Document], load: bool
     ) -> dict[str, Document]:
-        wanted = list(jobs)
         found: dict[str, Document] = {}
-        for start in range(0, len(wanted), 400):
-            criteria = {"uuid": {"$in": wanted[start : start + 400]}}
+        for some in chunks(list(jobs)):
+            criteria = {"uuid": {"$in": some}}
             for doc in self.store.query(criteria, properties=["uuid", "output"], load=load):
                 if doc.get("output") is not None:
                     found[doc["uuid"]] = parse_output(doc["output"], kind)

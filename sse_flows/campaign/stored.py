@@ -17,6 +17,7 @@ from sse_flows.descriptors.document import DescriptorSet
 from sse_flows.errors import SSEError
 from sse_flows.moments import in_utc
 from sse_flows.phonons.document import PhononDOS
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -67,9 +68,8 @@ class StoredPool:
         if self.ids is None:
             yield from self.store.query(criteria, fields)
             return
-        for start in range(0, len(self.ids), 400):  # databases bound the length of a query
-            some = {"uuid": {"$in": self.ids[start : start + 400]}}
-            yield from self.store.query({**criteria, **some}, fields)
+        for some in chunks(self.ids):
+            yield from self.store.query({**criteria, "uuid": {"$in": some}}, fields)
 
 
 def open_pool(pool: str | Path) -> StoredPool:

@@ -14,7 +14,6 @@ import re
 import shlex
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 from sse_flows.errors import SSEError
 from sse_flows.launchers import qlaunch
-from sse_flows.launchers.qlaunch import Absence, SlurmAway
+from sse_flows.launchers.qlaunch import LONGEST_PAUSE, Absence, SlurmAway, signals_handled
 from sse_flows.launchers.secret_files import PASSWORD_VARIABLE
 
 TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh"
@@ -48,8 +47,6 @@ AWAY = re.compile(
 """What Slurm's commands say where its controller is away or too busy; a job may be submitted."""
 
 SUBMIT_ATTEMPTS = 6
-LONGEST_PAUSE = 30.0
-"""Longest time between two looks at the queue, seconds."""
 WHILE_RESERVED = 15.0
 """How long a queue that does not answer is waited for with a firework reserved, seconds."""
 
@@ -267,12 +264,5 @@ def _interrupts_as_errors() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         raise Interrupted(f"stopped by {signal.Signals(number).name} before the job was submitted")
 
-    if threading.current_thread() is not threading.main_thread():
+    with signals_handled(stop):
         yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

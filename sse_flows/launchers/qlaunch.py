@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fireworks.queue import queue_launcher
@@ -156,21 +156,27 @@ def reason(error: Exception) -> str:
 @contextlib.contextmanager
 def _signals_later() -> Iterator[None]:
     """Between reserving and submitting, an end would leave a reservation that nobody serves."""
+    caught: list[int] = []
+    try:
+        with signals_handled(lambda number, _: caught.append(number)):
+            yield
+    finally:
+        if caught:
+            os.kill(os.getpid(), caught[0])
+
+
+@contextlib.contextmanager
+def signals_handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let a function take Ctrl-C and SIGTERM in the block; of the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    caught: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: caught.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if caught:
-            os.kill(os.getpid(), caught[0])
+        for number, usual in before.items():
+            signal.signal(number, usual)
 
 
 def _is_ours(qadapter: Any) -> bool:

@@ -233,10 +233,9 @@ class Submitter:
     def _there(self, parts: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Workflows of parts that the LaunchPad has already."""
         fields = dict.fromkeys(("nodes", "state", "fw_states", "metadata"), 1)
-        keys, found = list(parts), {}
-        for start in range(0, len(keys), _PARTS_A_CHUNK):
-            some = {"metadata.sse.part": {"$in": keys[start : start + _PARTS_A_CHUNK]}}
-            query = {**some, "state": {"$ne": "ARCHIVED"}}
+        found: dict[str, dict[str, Any]] = {}
+        for some in chunks(list(parts), _PARTS_A_CHUNK):
+            query = {"metadata.sse.part": {"$in": some}, "state": {"$ne": "ARCHIVED"}}
             for doc in self.launchpad.workflows.find(query, fields):
                 found[_part_of(doc)] = doc
         return found

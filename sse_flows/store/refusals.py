@@ -24,6 +24,7 @@ _RIGHTS = (
 _AUTHORITY = "Name the file of the certificate to trust: --tls-ca-file of `sse init cluster`"
 _ANSWER = "Check host and port, and that it runs and can be reached from here"
 
+# parts of what the driver says, in the order of their weight
 _CERTIFICATES = (
     (
         ("hostname mismatch", "ip address mismatch", "doesn't match"),
@@ -52,7 +53,6 @@ _CONNECTIONS = (
     (("name or service not known", "dns query name", "nodename"), "no such host", _ANSWER),
 )
 _NOT_AUTHORIZED = re.compile(r"not authorized on (\S+) to execute command \{ *(\w+)")
-# parts of what the driver says, in the order of their weight
 
 
 @dataclass(frozen=True)
