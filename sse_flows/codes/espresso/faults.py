@@ -72,8 +72,9 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "density",
-        r"routine\s+(read_scf|read_rhog|read_rho\w*|read_paw|potinit).*\n.*",
-        "the charge density to start from cannot be read ({found})",
+        r"routine\s+(read_scf|read_rhog|read_rho\w*|read_paw|potinit).*\n.*"
+        r"|routine\s+davcio.*\n.*\bread.*",
+        "the files to start from cannot be read ({found})",
         "Look for a full disk, and run the campaign again",
     ),
     Kind(

@@ -11,6 +11,7 @@ from sse_flows.codes.espresso.inputs import read_input
 
 _DEFAULT_PREFIX = "pwscf"
 _WRITTEN = ("save", "xml", "wfc*", "mix*", "restart*", "bfgs", "update", "hub*", "igk*", "EXIT")
+_LAST_FIELD = "The G-vectors are recalculated for the final unit cell"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,22 @@ class Files:
         """The XML file with all that was computed."""
         return self.outdir / f"{self.prefix}.save" / "data-file-schema.xml"
 
-    @property
-    def has_state(self) -> bool:
-        """Whether there is something to go on from; stopped before its first step, there is not."""
-        return self.results.is_file() and any(self.outdir.glob(f"{self.prefix}.restart*"))
+    def has_state(self, output: Path) -> bool:
+        """Whether pw.x can go on where its clock stopped it.
+
+        Stopped before its first step, it left nothing. Stopped in the last self-consistent field
+        of a relaxation of the cell, it left wave functions on the plane waves of the final cell,
+        which a restart, with those of the first, takes for its own or cannot read.
+
+        Parameters
+        ----------
+        output
+            What it wrote until then.
+        """
+        state = any(self.outdir.glob(f"{self.prefix}.restart*"))
+        if not (state and self.results.is_file() and output.is_file()):
+            return False
+        return _LAST_FIELD not in output.read_text(errors="replace")
 
     def remove(self) -> None:
         """Remove what pw.x wrote there, and nothing else: the folder may hold more."""

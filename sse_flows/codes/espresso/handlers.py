@@ -29,6 +29,7 @@ from sse_flows.codes.walltime import MARGIN, seconds_left
 Changes = Mapping[str, Mapping[str, Any]]
 
 _MIN_STEPS = 100
+_FROM_LAST = "started again from the last geometry"
 _PH = "inputph"
 _FRESH: Changes = {
     "control": {"restart_mode": None},
@@ -192,18 +193,22 @@ class TimeHandler(FaultHandler):
         """Return the restart, or nothing in the last minutes of a batch job."""
         if self.n_applied_corrections >= self.restarts or no_time_left():
             return None
-        section, changes = self._restart(folder)
+        section, changes, words = self._restart(folder)
         given = float(self.keys(folder).get(section, {}).get("max_seconds", 0.0))
         if given:
             changes["max_seconds"] = 2 * given
-        return {section: changes}, "restart"
+        return {section: changes}, words
 
-    def _restart(self, folder: Path) -> tuple[str, dict[str, Any]]:
-        """Namelist and keys that make the program go on where it stopped."""
+    def _restart(self, folder: Path) -> tuple[str, dict[str, Any], str]:
+        """Namelist and keys that make the program go on where it stopped, and words for it."""
         if self.is_ph(folder):
-            return _PH, {"recover": True}
-        mode = "restart" if self.files(folder).has_state else None
-        return "control", {"restart_mode": mode}
+            return _PH, {"recover": True}, "restart"
+        if self.files(folder).has_state(folder / self.output_file):
+            return "control", {"restart_mode": "restart"}, "restart"
+        fresh: dict[str, Any] = {"restart_mode": None}
+        if self.input_file == PW_INPUT and go_on_from_last_geometry(folder):
+            return "control", fresh, _FROM_LAST
+        return "control", fresh, "restart"
 
 
 class KilledHandler(FaultHandler):
@@ -220,7 +225,7 @@ class KilledHandler(FaultHandler):
             return None
         changes = self._fresh_start(folder)
         if self.input_file == PW_INPUT and go_on_from_last_geometry(folder):
-            return changes, "started again from the last geometry"
+            return changes, _FROM_LAST
         return changes, "started again"
 
     def _fresh_start(self, folder: Path) -> Changes:
@@ -239,7 +244,7 @@ class TruncatedHandler(KilledHandler):
 
 
 class DensityHandler(KilledHandler):
-    """The density to start from cannot be read: once more from that of free atoms."""
+    """What there is to start from cannot be read: once more without it."""
 
     kind = "density"
 

@@ -92,7 +92,7 @@ def take_up(folder: Path, draft: Path, structure: Structure) -> Progress:
     before = _read_progress(folder)
     if before is None or before.asked != asked:
         return Progress(asked, 1, structure).save(folder)
-    if has_state(folder) and _fault_name(folder) == "time":
+    if _fault_name(folder) == "time" and has_state(folder):
         return before  # pw.x has more than the geometry to go on from
     last = last_geometry(folder, before.structure) if _is_of_use(folder) else None
     return before if last is None else replace(before, structure=last).save(folder)
@@ -213,8 +213,8 @@ def keep_output(folder: Path, name: str) -> None:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether pw.x left something to go on from; stopped before its first step, it did not."""
-    return Files(folder / OUTDIR, PREFIX).has_state
+    """Whether pw.x, stopped by its clock, left something to go on from."""
+    return Files(folder / OUTDIR, PREFIX).has_state(folder / PW_OUTPUT)
 
 
 def _has_density(folder: Path) -> bool:

@@ -26,7 +26,7 @@ ENDS = {
     "input": stopped(" read_namelists", " bad line in namelist &electrons"),
     "parallel": stopped("mp_start_pools", "invalid number of pools, out of range"),
     "density": stopped("read_scf", "Reading ldaU ns"),
-    "other": stopped("davcio", "error while reading from file"),
+    "other": stopped("davcio", 'error writing file "out/pwscf.wfc1"', 10),
     "killed": "     Program PWSCF v.7.3 starts\n     iteration #  3     ecut=    40.00 Ry\n",
     "launch": "srun: error: Unable to create step for job 3\n",
 }
@@ -35,6 +35,8 @@ MORE = {
     stopped("efermig", "internal error, cannot bracket Ef"): "bands",
     stopped("set_dft_from_name", " conflicting values for igcx"): "pseudopotential",
     stopped("rdiaghg", "problems computing cholesky", 8): "matrix",
+    stopped("davcio", 'error reading file "out/pwscf.wfc1"', 10): "density",
+    stopped("davcio", "error while reading from file", 10): "density",
     "     No convergence has been achieved\n" + DONE: "scf",
     "": "killed",
     " with few k points: some nodes have no k-points\n" + DONE: None,  # slow, but right

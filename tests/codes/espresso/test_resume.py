@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -203,17 +205,29 @@ def killer(folder: Path, when: str, program: str = "pw.x") -> Launch:
     return Launch(str(path.with_name("pw.x")))
 
 
-@pytest.fixture
-def stretched() -> Structure:
-    """Silicon far from its place: a relaxation of several steps."""
+def far_from_its_place() -> Structure:
+    """Silicon that takes several steps to relax."""
     crystal = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.6), ["Si"], [[0, 0, 0]])
     primitive = crystal.get_primitive_structure()
     primitive.translate_sites([0], [0.1, 0.1, 0.1], frac_coords=False)
     return primitive
 
 
-def check_same(document, whole) -> None:
+@pytest.fixture
+def stretched() -> Structure:
+    return far_from_its_place()
+
+
+@functools.cache
+def never_stopped(kpoints: int):
+    """Document of its relaxation; run within the first test that asks."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(RelaxMaker(settings(kpoints)), far_from_its_place(), folder)
+
+
+def check_same(document, kpoints: int) -> None:
     """Equal to what relaxations from different starts leave."""
+    whole = never_stopped(kpoints)
     assert document.output.energy == pytest.approx(whole.output.energy, abs=1e-4)
     assert document.structure.volume == pytest.approx(whole.structure.volume, rel=2e-3)
     assert np.abs(document.output.forces).max() < 2e-3
@@ -225,7 +239,7 @@ def test_a_relaxation_that_is_killed_goes_on_from_its_last_geometry(stretched, e
     maker = RelaxMaker(settings(), launch=killer(espresso_here, once))
     document = run(maker, stretched, "killed")
     assert document.corrections == ["started again from the last geometry"]
-    check_same(document, run(RelaxMaker(settings()), stretched, "whole"))
+    check_same(document, 3)
 
 
 @pytest.mark.espresso
@@ -269,8 +283,46 @@ def test_a_relaxation_out_of_time_goes_on_in_the_next_batch_job(
                 run(maker, stretched, "cut")
                 break
     document = run(maker, stretched, "cut")
-    check_same(document, run(maker, stretched, "whole"))
+    check_same(document, 5)
     assert list(Path("cut").glob("pw.out.failed.*"))
+
+
+def stopper(folder: Path, when: str) -> Launch:
+    """A command that stops the real pw.x once, as its clock does, where a text is in its output.
+
+    pw.x leaves the same state at the request of a user as at the end of its time.
+    """
+    path = folder / "bin" / "pw.x"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f'#!/bin/sh\n[ -f seen ] && exec {shutil.which("pw.x")} "$@"\n'
+        f'{shutil.which("pw.x")} "$@" & pid=$!\n'
+        f'while kill -0 $pid 2>/dev/null; do\ngrep -q "{when}" pw.out && touch pwscf.EXIT seen\n'
+        "sleep 0.02\ndone\nwait $pid\n"
+        "sed -i 's/Program stopped by user request/Maximum CPU time exceeded/' pw.out\n"
+    )
+    path.chmod(0o755)
+    return Launch(str(path))
+
+
+@pytest.mark.espresso
+@pytest.mark.parametrize("batch_ends", [False, True])
+def test_a_relaxation_out_of_time_in_its_last_field_goes_on_from_its_cell(
+    stretched, espresso_here, monkeypatch, batch_ends
+):
+    """pw.x itself cannot: "error reading file", as the plane waves are others there."""
+    launch = stopper(espresso_here, "G-vectors are recalculated")
+    maker = RelaxMaker(settings(5), launch=launch)
+    if batch_ends:
+        with monkeypatch.context() as patch:
+            patch.setattr(handlers, "seconds_left", lambda: 60.0)
+            with pytest.raises(OutOfTimeError):
+                run(maker, stretched, "cut")
+    document = run(maker, stretched, "cut")
+    assert document.corrections == ([] if batch_ends else ["started again from the last geometry"])
+    assert "restart_mode" not in read_input(Path("cut/pw.in"))[0]["control"]
+    assert "-2.80000000" not in Path("cut/pw.in").read_text()  # not the cell that it began with
+    check_same(document, 5)
 
 
 @pytest.mark.espresso
