@@ -13,6 +13,7 @@ from sse_flows.codes.espresso.inputs import PW_INPUT, Settings, edit_input, read
 from sse_flows.codes.espresso.job import run_pw
 from sse_flows.codes.espresso.outputs import read_pw, xml_path
 from sse_flows.codes.espresso.pseudopotentials import locate
+from sse_flows.codes.espresso.ranks import leave_files_of_others
 from sse_flows.codes.espresso.resume import is_finished, prepare_restart
 from sse_flows.codes.labels import run_labels
 
@@ -37,7 +38,7 @@ def calculate(
     structure, settings
         What is computed, and with what.
     prev_dir
-        Folder of a calculation of a similar crystal, whose density is the start.
+        Folder of a calculation of a similar crystal, whose density is the start; ``nscf`` needs it.
     keep
         Whether all files stay for a run to follow; what is finished is then not run again.
 
@@ -47,6 +48,7 @@ def calculate(
         It failed and could not be mended.
     """
     folder = Path.cwd()
+    leave_files_of_others(folder, maker.launch.words())
     draft = write_draft(maker, calculation, structure, settings)
     corrections: list[str] = []
     source = None
@@ -88,7 +90,7 @@ def _prepare(
     folder = draft.parent
     if prepare_restart(folder, draft):
         return None
-    if calculation == "nscf" or not copy_density(prev_dir, structure, folder / PW_INPUT):
-        return None
+    if not copy_density(prev_dir, structure, folder / PW_INPUT) or calculation == "nscf":
+        return None  # what is not self-consistent starts from a density in any case
     edit_input(folder / PW_INPUT, {"electrons": {"startingpot": "file"}})
     return str(prev_dir)

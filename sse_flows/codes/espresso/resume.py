@@ -181,6 +181,7 @@ def prepare_restart(folder: Path, draft: Path) -> bool:
     if same and name == "time" and has_state(folder):
         edit_input(folder / PW_INPUT, {"control": {"restart_mode": "restart"}})
         return True
+    Files(folder / OUTDIR, PREFIX).remove_state()
     if same and name in _ENDED_EARLY and _has_density(folder):
         edit_input(folder / PW_INPUT, {"electrons": {"startingpot": "file"}})
         return True
