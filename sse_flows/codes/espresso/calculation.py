@@ -14,7 +14,7 @@ from sse_flows.codes.espresso.job import run_pw
 from sse_flows.codes.espresso.outputs import read_pw, xml_path
 from sse_flows.codes.espresso.pseudopotentials import locate
 from sse_flows.codes.espresso.ranks import leave_files_of_others
-from sse_flows.codes.espresso.resume import is_finished, prepare_restart
+from sse_flows.codes.espresso.resume import changes, is_finished, prepare_restart
 from sse_flows.codes.labels import run_labels
 
 
@@ -50,11 +50,13 @@ def calculate(
     folder = Path.cwd()
     leave_files_of_others(folder, maker.launch.words())
     draft = write_draft(maker, calculation, structure, settings)
-    corrections: list[str] = []
-    source = None
-    if not (keep and is_finished(folder, draft)):
+    asked, source = read_input(draft)[0], None
+    if keep and is_finished(folder, draft):
+        corrections = changes(asked, folder / PW_INPUT)
+    else:
         source = _prepare(draft, calculation, structure, prev_dir)
-        corrections = run_pw(folder, maker.launch)
+        before = changes(asked, folder / PW_INPUT)
+        corrections = [*before, *run_pw(folder, maker.launch)]
     draft.unlink(missing_ok=True)
     result = read_pw(xml_path(folder))
     namelists = {name: dict(keys) for name, keys in read_input(folder / PW_INPUT)[0].items()}

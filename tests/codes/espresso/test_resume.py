@@ -15,12 +15,14 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.codes import born
 from sse_flows.codes.espresso import handlers, job
 from sse_flows.codes.espresso.code import Espresso
-from sse_flows.codes.espresso.inputs import PH_OUTPUT, Settings, read_input, write_pw
+from sse_flows.codes.espresso.inputs import PH_OUTPUT, Settings, edit_input, read_input, write_pw
 from sse_flows.codes.espresso.job import Launch
-from sse_flows.codes.espresso.makers import BandGapMaker, BornMaker, RelaxMaker
+from sse_flows.codes.espresso.makers import BandGapMaker, BornMaker, RelaxMaker, ScfMaker
 from sse_flows.codes.espresso.outputs import xml_path
 from sse_flows.codes.espresso.resume import (
     Progress,
+    changes,
+    is_finished,
     last_geometry,
     prepare_restart,
     set_geometry,
@@ -184,6 +186,46 @@ class TestDensity:
         assert not prepare_restart(tmp_path, draft())
 
 
+class TestCorrections:
+    """What handlers changed before a calculation was stopped."""
+
+    def stop(self, folder: Path, draft, text: str) -> None:
+        prepare_restart(folder, draft())
+        edit_input(folder / "pw.in", {"electrons": {"mixing_beta": 0.3, "startingpot": "file"}})
+        (folder / "pw.out").write_text("     Program PWSCF v.6.7 starts\n" + text)
+
+    def test_they_are_kept_and_told(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "     Maximum CPU time exceeded\n")
+        path = draft()
+        asked = read_input(path)[0]
+        prepare_restart(tmp_path, path)
+        keys = read_input(tmp_path / "pw.in")[0]["electrons"]
+        assert keys["mixing_beta"] == 0.3
+        assert "startingpot" not in keys
+        assert changes(asked, tmp_path / "pw.in") == ["mixing_beta 0.3"]
+        assert not path.exists()
+
+    def test_not_in_another_calculation(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "     Maximum CPU time exceeded\n")
+        path = draft(system={"ecutwfc": 80})
+        asked = read_input(path)[0]
+        prepare_restart(tmp_path, path)
+        assert changes(asked, tmp_path / "pw.in") == []
+
+    def test_not_where_they_did_not_help(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "     convergence NOT achieved\n")
+        prepare_restart(tmp_path, draft())
+        assert "mixing_beta" not in read_input(tmp_path / "pw.in")[0]["electrons"]
+
+    def test_what_is_finished_with_them_is_finished(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "   JOB DONE.\n")
+        xml_path(tmp_path).parent.mkdir(parents=True)
+        xml_path(tmp_path).write_text("</qes:espresso>\n")
+        (xml_path(tmp_path).parent / "wfc1.dat").write_text("")
+        assert is_finished(tmp_path, draft())
+        assert not is_finished(tmp_path, draft(system={"ecutwfc": 80}))
+
+
 SYSTEM = {"ecutwfc": 24, "occupations": "fixed", "smearing": None, "degauss": None}
 
 
@@ -313,6 +355,23 @@ def test_a_relaxation_out_of_time_in_its_last_field_goes_on_from_its_cell(
     assert "restart_mode" not in read_input(Path("cut/pw.in"))[0]["control"]
     assert "-2.80000000" not in Path("cut/pw.in").read_text()  # not the cell that it began with
     check_same(document, 5)
+
+
+@pytest.mark.espresso
+def test_what_was_mended_before_the_stop_does_not_fail_again(silicon, stopper, monkeypatch):
+    hard = settings(2, electrons={"electron_maxstep": 2})
+    maker = ScfMaker(hard, launch=stopper("iteration #  4"))
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers, "seconds_left", lambda: 60.0)
+        with pytest.raises(OutOfTimeError):
+            run(maker, silicon, "cut")
+    document = run(maker, silicon, "cut")
+    assert document.corrections == ["electron_maxstep 100, mixing_beta 0.3"]
+    assert read_input(Path("cut/pw.in"))[0]["control"]["restart_mode"] == "restart"
+    outputs = [path.read_text() for path in Path("cut").glob("pw.out*")]
+    assert sum("convergence NOT achieved" in text for text in outputs) == 1
+    whole = run(ScfMaker(settings(2)), silicon, "whole")
+    assert document.output.energy == pytest.approx(whole.output.energy, abs=1e-6)
 
 
 @pytest.mark.espresso
