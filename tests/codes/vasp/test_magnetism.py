@@ -15,6 +15,7 @@ from pymatgen.io.vasp import Incar, Poscar
 from sse_flows.campaign.keys import content_key
 from sse_flows.codes.vasp.code import Vasp
 from sse_flows.codes.vasp.magnetism import changed_moments, start_moments
+from sse_flows.codes.vasp.record import Record
 from sse_flows.codes.vasp.symmetry import check_symmetry
 from sse_flows.errors import SSEError
 from sse_flows.phonons.flow import _displaced
@@ -163,6 +164,16 @@ def test_a_maker_without_an_order_has_the_key_that_it_had_before_there_was_one(p
     maker = code().phonon_maker().phonon_displacement_maker.as_dict()
     assert maker["order"] is None
     assert content_key(maker) == content_key({k: v for k, v in maker.items() if k != "order"})
+
+
+def test_a_relaxation_that_was_killed_goes_on_in_its_order(tmp_path):
+    """The CONTCAR that it goes on from has no moments."""
+    Record(tmp_path, "x").write("running")
+    reached = FERRITE.copy().apply_strain(0.01, inplace=False)
+    Poscar(reached).write_file(tmp_path / "CONTCAR")
+    start = Record(tmp_path, "x").start(FERRITE, is_ionic=True)
+    assert start.volume == pytest.approx(reached.volume)
+    assert start_moments(start, {"Fe": 5}) == [5.0 * up for up in UP]
 
 
 def test_an_order_that_relaxing_destroys_is_told(double):
