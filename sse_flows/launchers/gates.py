@@ -9,9 +9,11 @@ which is done once by a conditional update.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -85,8 +87,8 @@ def settled_parts(launchpad: LaunchPad, parts: Iterable[str]) -> set[str]:
     """
     wanted = sorted(set(parts))
     found = {part: _PartState() for part in wanted}
-    for start in range(0, len(wanted), _CHUNK):
-        _read(launchpad, wanted[start : start + _CHUNK], found)
+    for some in chunks(wanted, _CHUNK):
+        _read(launchpad, some, found)
     return {part for part, state in found.items() if state.settled}
 
 
@@ -137,7 +139,7 @@ class _PartState:
         return self._is_lost(parent, known)
 
 
-def _read(launchpad: LaunchPad, parts: list[str], found: dict[str, _PartState]) -> None:
+def _read(launchpad: LaunchPad, parts: Sequence[str], found: dict[str, _PartState]) -> None:
     """Read the states first and the links afterwards: a job that grows others is seen with them."""
     fields = ("fw_id", "state", "launches", "spec.sse.part", "spec._allow_fizzled_parents")
     query = {"spec.sse.part": {"$in": parts}, "state": {"$ne": "ARCHIVED"}}

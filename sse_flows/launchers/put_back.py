@@ -17,7 +17,8 @@ from sse_flows.errors import one_line
 from sse_flows.launchers.liveness import LOST
 from sse_flows.launchers.reservation import claim, give_up_claim
 from sse_flows.launchers.scene import Scene, states_now
-from sse_flows.launchers.snapshot import FireworkView, chunks
+from sse_flows.launchers.snapshot import CHUNK, FireworkView
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -198,7 +199,7 @@ def _rewrite(launchpad: LaunchPad, node: int, chosen: list[Request], held: set[i
 def end_launches(launchpad: LaunchPad, launches: list[int]) -> None:
     """Mark launches as ended that do not count any more: `lpad detect_lostruns` finds none."""
     when = datetime.now(UTC).isoformat()
-    for chunk in chunks(launches):
+    for chunk in chunks(launches, CHUNK):
         for before, after in (("RUNNING", "FIZZLED"), ("RESERVED", "READY")):
             entry: dict[str, Any] = {"state": after, "created_on": when}
             change: dict[str, Any] = {"$set": {"state": after}, "$push": {"state_history": entry}}

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sse_flows.launchers.listing import list_fireworks
 from sse_flows.launchers.scene import Scene, refresh
-from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
+from sse_flows.launchers.snapshot import CHUNK, PartView, moment, read_fireworks, read_parts
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -160,7 +161,7 @@ def _tolerant(launchpad: LaunchPad, parts: dict[str, PartView]) -> set[int]:
         for child in part.links.get(fw_id, [])
     }
     found: set[int] = set()
-    for chunk in chunks(sorted(children)):
+    for chunk in chunks(sorted(children), CHUNK):
         query = {"fw_id": {"$in": chunk}, "spec._allow_fizzled_parents": True}
         found |= {doc["fw_id"] for doc in launchpad.fireworks.find(query, {"_id": 0, "fw_id": 1})}
     return found

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sse_flows.errors import one_line
 from sse_flows.launchers.listing import Listed, read_open
 from sse_flows.launchers.liveness import Verdict
-from sse_flows.launchers.snapshot import Snapshot, chunks
+from sse_flows.launchers.snapshot import CHUNK, Snapshot
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -109,7 +110,7 @@ class Scene:
 def states_now(launchpad: LaunchPad, ids: Iterable[int]) -> dict[int, tuple[str, tuple[int, ...]]]:
     """Firework -> its state at this moment, and its launches that count."""
     found = {}
-    for chunk in chunks(sorted(set(ids))):
+    for chunk in chunks(sorted(set(ids)), CHUNK):
         fields = {"_id": 0, "fw_id": 1, "state": 1, "launches": 1}
         for doc in launchpad.fireworks.find({"fw_id": {"$in": chunk}}, fields):
             found[doc["fw_id"]] = (doc["state"], tuple(doc.get("launches", [])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +23,10 @@ from sse_flows.launchers.parts import (
     is_found,
     split,
 )
-from sse_flows.launchers.snapshot import chunks
 from sse_flows.launchers.specs import PRIORITY_STEP, PartPlan, Setting
 from sse_flows.launchers.submission import Submission
 from sse_flows.store import indexes
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -310,7 +310,7 @@ class Submitter:
             known = {plan.part.key: plan for plan in plans if plan.part.key in refused}
             self._repair(self._there(known), known, outcome)
 
-    def _documents(self, plans: list[PartPlan]) -> tuple[list[dict], list[dict]]:
+    def _documents(self, plans: Sequence[PartPlan]) -> tuple[list[dict], list[dict]]:
         """Workflows and fireworks of parts, with ids that are theirs."""
         first = self.launchpad.get_new_fw_id(quantity=sum(len(p.part.jobs) for p in plans))
         workflows, fireworks = [], []
