@@ -8,11 +8,13 @@ which is done once by a conditional update.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sse_flows.launchers.refresh import refresh_unchanged
 from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
@@ -201,10 +203,13 @@ def _open(launchpad: LaunchPad, fw_id: int) -> bool:
     before, a worker could be about to check it out meanwhile: FireWorks, which then finds it
     RESERVED without a launch, would call it READY once more, and it would run twice.
     """
-    changed = launchpad.fireworks.update_one(
+    from fireworks.core.launchpad import LockedWorkflowError
+
+    opened = launchpad.fireworks.find_one_and_update(
         {"fw_id": fw_id, "state": "PAUSED"}, {"$set": {"state": "WAITING"}}
     )
-    if not changed.modified_count:
+    if opened is None:
         return False
-    launchpad._refresh_wf(fw_id)
+    with contextlib.suppress(LockedWorkflowError):  # then `sse recover` wakes it
+        refresh_unchanged(launchpad, fw_id, ("WAITING", tuple(opened["launches"])))
     return True

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.launchers.listing import list_fireworks
+from sse_flows.launchers.refresh import is_checked_out, states_now, unchanged
 from sse_flows.launchers.scene import Scene, refresh
 from sse_flows.launchers.snapshot import CHUNK, PartView, moment, read_fireworks, read_parts
 from sse_flows.store.chunks import chunks
@@ -180,12 +181,16 @@ def workflow_state(part: PartView, tolerant: set[int]) -> str:
 
 def _write_states(scene: Scene, part: PartView, states: dict[int, str | None]) -> None:
     pad = scene.launchpad
-    for fw_id, state in states.items():
-        if state in _ENDED:
-            # FireWorks takes up an end only where it sees the state change
-            query = {"fw_id": fw_id, "state": state}
-            pad.fireworks.update_one(query, {"$set": {"state": "RUNNING"}})
-        refresh(scene, fw_id)
+    for fw_id, (state, launches) in states_now(pad, states).items():
+        if state != states[fw_id] or is_checked_out((state, launches)):
+            continue  # a worker has it, or died over it, which its age will tell
+        if state not in _ENDED:
+            refresh(scene, fw_id, (state, launches))
+            continue
+        # FireWorks takes up an end only where it sees the state change
+        again = {"$set": {"state": "RUNNING"}}
+        if pad.fireworks.update_one(unchanged(fw_id, (state, launches)), again).modified_count:
+            refresh(scene, fw_id, ("RUNNING", launches))
     _remember(pad, next(iter(part.states)))
 
 
@@ -214,7 +219,8 @@ def take_up_ends(scene: Scene, now: datetime | None = None) -> None:
             continue
         if (now - launch.ended).total_seconds() > TAKE_UP:
             scene.touched.add(one.fw_id)
-            refresh(scene, one.fw_id)
+            if not refresh(scene, one.fw_id, (one.state, one.launches)):
+                continue
             why = f"its launch {launch.launch_id} is {launch.state.lower()}"
             scene.found(NOT_TAKEN_UP, one.who, why, "taken up")
 
@@ -230,7 +236,8 @@ def wake_stuck(scene: Scene) -> None:
             allowed = _ENDED if one.tolerant else ("COMPLETED",)
             if one.state == "WAITING" and all(state in allowed for state in parents):
                 scene.touched.add(one.fw_id)
-                refresh(scene, one.fw_id)
+                if not refresh(scene, one.fw_id, (one.state, one.launches)):
+                    continue
                 scene.found(STUCK, one.who, "all that it builds on has ended", "made ready")
 
 

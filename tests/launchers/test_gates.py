@@ -155,13 +155,13 @@ def test_nobody_can_take_a_gate_that_is_half_open(monkeypatch):
     """FireWorks would call it READY again in the midst of its checkout."""
     launchpad = memory_launchpad()
     put(launchpad, "t", ["PAUSED"], needs={0: ["gone"]})
-    refresh, taken = launchpad._refresh_wf, []
+    refresh, taken = gates.refresh_unchanged, []
 
-    def late(fw_id):
+    def late(*args):
         taken.append(launchpad._get_a_fw_to_run())  # the first step of a checkout
-        refresh(fw_id)
+        return refresh(*args)
 
-    monkeypatch.setattr(launchpad, "_refresh_wf", late)
+    monkeypatch.setattr(gates, "refresh_unchanged", late)
     assert gates.release(launchpad) == [1]
     assert taken == [None]
     assert states(launchpad) == {1: "READY"}
