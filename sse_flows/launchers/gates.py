@@ -107,20 +107,26 @@ def _all_settled(launchpad: LaunchPad, parts: set[str], known: dict[str, bool]) 
 
 @dataclass
 class _PartState:
-    """State of every firework of a part, and who builds on whom."""
+    """State of every firework of a part, who builds on whom, and whether others come just now."""
 
     states: dict[int, str] = field(default_factory=dict)
     tolerant: set[int] = field(default_factory=set)
     parents: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     children: dict[int, list[int]] = field(default_factory=dict)
+    grows: bool = False
 
-    def keep(self, held: set[int]) -> None:
-        """Forget fireworks that no workflow holds: their maker runs still, or died over them."""
+    def keep(self, held: set[int], locked: bool) -> None:
+        """Forget fireworks that no workflow holds: their maker runs still, or died over them.
+
+        Where the workflow is locked, its maker is about to add them, and may be called completed
+        already: their own ends will be looked at.
+        """
+        self.grows = locked and not held.issuperset(self.states)
         self.states = {one: state for one, state in self.states.items() if one in held}
 
     @property
     def settled(self) -> bool:
-        if any(state in ACTIVE for state in self.states.values()):
+        if self.grows or any(state in ACTIVE for state in self.states.values()):
             return False
         lost: dict[int, bool] = {}
         last = [one for one in self.states if not self.children.get(one)]
@@ -153,15 +159,17 @@ def _read(launchpad: LaunchPad, parts: Sequence[str], found: dict[str, _PartStat
         if doc["spec"].get("_allow_fizzled_parents"):
             state.tolerant.add(doc["fw_id"])
     links = launchpad.workflows.find(
-        {"metadata.sse.part": {"$in": parts}}, {"links": 1, "metadata.sse.part": 1}
+        {"metadata.sse.part": {"$in": parts}}, {"links": 1, "locked": 1, "metadata.sse.part": 1}
     )
     held: dict[str, set[int]] = defaultdict(set)
+    locked: set[str] = set()
     for doc in links:
         part = doc["metadata"]["sse"]["part"]
         held[part] |= {int(one) for one in doc["links"]}
+        locked |= {part} if doc.get("locked") else set()
         _add_links(found[part], doc["links"])
     for part in parts:
-        found[part].keep(held[part])
+        found[part].keep(held[part], part in locked)
 
 
 def _add_links(state: _PartState, links: dict[str, list[int]]) -> None:

@@ -167,6 +167,19 @@ def test_nobody_can_take_a_gate_that_is_half_open(monkeypatch):
     assert states(launchpad) == {1: "READY"}
 
 
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_part_is_not_settled_while_its_last_job_adds_others(locked):
+    """FireWorks writes the new ones, then calls their maker completed, and then they are linked."""
+    launchpad = memory_launchpad()
+    put(launchpad, "p", ["COMPLETED"])
+    task = {"sse": {"part": "p"}, "_tasks": [TASK]}
+    launchpad.fireworks.insert_one({"fw_id": 2, "state": "READY", "spec": task, "launches": []})
+    if locked:
+        launchpad.workflows.update_one({"nodes": 1}, {"$set": {"locked": True}})
+    # without the lock their maker died over them
+    assert gates.settled_parts(launchpad, ["p"]) == (set() if locked else {"p"})
+
+
 def test_what_a_user_paused_stays_paused():
     launchpad = memory_launchpad()
     put(launchpad, "p", ["PAUSED"])
