@@ -101,7 +101,9 @@ class Launch:
                         continue
                     with deciding:  # not in the midst of the next firework
                         if not left.is_set():
-                            sys.stderr.write("the job was given to another worker: this one ends\n")
+                            sys.stderr.write(
+                                "the job was given to another, or deleted: this worker ends\n"
+                            )
                             sys.stderr.flush()
                             end(GIVEN_AWAY)
                     return

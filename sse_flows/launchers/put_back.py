@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import one_line
 from sse_flows.launchers.liveness import LOST
-from sse_flows.launchers.refresh import UNDER_WAY, Seen, states_now
+from sse_flows.launchers.refresh import LOCK_WAIT, UNDER_WAY, Seen, states_now
 from sse_flows.launchers.reservation import claim, give_up_claim
-from sse_flows.launchers.scene import LOCK_WAIT, Scene
+from sse_flows.launchers.scene import Scene
 from sse_flows.launchers.snapshot import CHUNK, FireworkView
 from sse_flows.store.chunks import chunks
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Seen = tuple[str, tuple[int, ...]]
 """State of a firework, and its launches that count."""
 
+LOCK_WAIT = 30.0
+"""Seconds to wait for the lock of a workflow."""
+
 UNDER_WAY = ("RUNNING", "RESERVED")
 """States in which a firework may be alive."""
 

@@ -264,8 +264,9 @@ def archive_orphans(scene: Scene) -> None:
             continue
         mine = {"fw_id": one.fw_id, "state": one.state}
         name = (pad.fireworks.find_one(mine, {"name": 1}) or {}).get("name", str(one.fw_id))
-        if not scene.dry_run:
-            pad.fireworks.update_one(mine, {"$set": {"state": "ARCHIVED"}})
+        away = {"$set": {"state": "ARCHIVED"}}
+        if not (scene.dry_run or pad.fireworks.update_one(mine, away).modified_count):
+            continue  # it has changed just now
         scene.found(ORPHAN, name, "no workflow holds it", "archived")
 
 

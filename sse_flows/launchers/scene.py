@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 from sse_flows.errors import one_line
 from sse_flows.launchers.listing import Listed, read_open
 from sse_flows.launchers.liveness import Verdict
-from sse_flows.launchers.refresh import Seen, refresh_unchanged
+from sse_flows.launchers.refresh import LOCK_WAIT, Seen, refresh_unchanged
 from sse_flows.launchers.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
     from jobflow import JobStore
-
-LOCK_WAIT = 30.0
-"""Seconds to wait for the lock of a workflow."""
 
 
 @dataclass(frozen=True)

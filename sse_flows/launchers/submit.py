@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sse_flows.errors import SSEError
 from sse_flows.garbage import collection_paused
 from sse_flows.launchers import claims, gates
+from sse_flows.launchers.archiving import archive
 from sse_flows.launchers.overlap import overlapped
 from sse_flows.launchers.parts import (
     COMPOUND,
@@ -337,34 +338,6 @@ class Submitter:
             tail=next((part.key for part in parts if part.kind == TAIL), None),
             submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:
-    """Take a workflow out of the running unless it goes on just now.
-
-    FireWorks' own ``archive_wf`` makes jobs that wait READY on the way, when a worker may take one.
-
-    Parameters
-    ----------
-    launchpad
-        The LaunchPad.
-    workflow
-        Document of the workflow; of its jobs none but completed and waiting ones may be archived.
-    """
-    nodes = workflow["nodes"]
-    quiet = ["COMPLETED", "PAUSED", "WAITING", "FIZZLED", "DEFUSED", "ARCHIVED"]
-    query = {"fw_id": {"$in": nodes}}
-    if launchpad.fireworks.find_one({**query, "state": {"$nin": quiet}}, {"fw_id": 1}):
-        return False
-    now = datetime.now(UTC)
-    launchpad.fireworks.update_many(
-        {**query, "state": {"$in": quiet}},
-        {"$set": {"state": "ARCHIVED", "updated_on": now.isoformat()}},
-    )
-    states = {str(node): "ARCHIVED" for node in nodes}
-    change = {"$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now}}
-    launchpad.workflows.update_one({"nodes": nodes[0]}, {**change, **claims.RELEASE})
-    return True
 
 
 def ensure_indexes(launchpad: LaunchPad) -> None:
