@@ -93,27 +93,28 @@ class Launch:
             yield
             return
         left, deciding = threading.Event(), threading.Lock()
-
-        def look() -> None:
-            while not left.wait(LOOK):
-                with contextlib.suppress(Exception):
-                    if self.counts():
-                        continue
-                    with deciding:  # not in the midst of the next firework
-                        if not left.is_set():
-                            sys.stderr.write(
-                                "the job was given to another, or deleted: this worker ends\n"
-                            )
-                            sys.stderr.flush()
-                            end(GIVEN_AWAY)
-                    return
-
-        threading.Thread(target=look, daemon=True).start()
+        threading.Thread(target=self._watch, args=(left, deciding, end), daemon=True).start()
         try:
             yield
         finally:
             with deciding:
                 left.set()
+
+    def _watch(self, left: threading.Event, deciding: threading.Lock, end: Any) -> None:
+        from pymongo.errors import PyMongoError
+
+        while not left.wait(LOOK):
+            try:
+                counts = self.counts()
+            except PyMongoError:
+                continue
+            if not counts:
+                break
+        with deciding:  # not in the midst of the next firework
+            if not left.is_set():
+                sys.stderr.write("the job was given to another, or deleted: this worker ends\n")
+                sys.stderr.flush()
+                end(GIVEN_AWAY)
 
     def lost_before(self) -> list[int]:
         """Launches of this firework that never said that they ended, and so may be alive."""

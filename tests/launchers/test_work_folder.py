@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fireworks import FWorker, LaunchPad
 from jobflow import SETTINGS, Flow, JobStore, job
+from pymongo.errors import AutoReconnect
 
 from sse_flows.campaign.keys import keyed
 from sse_flows.errors import SSEError
@@ -170,7 +171,7 @@ def test_a_worker_whose_job_was_given_away_ends(cluster, monkeypatch, superseded
     def look():
         looked.append(1)
         if len(looked) == 1:
-            raise ConnectionError("the database is away")
+            raise AutoReconnect("the database is away")
         return counts()
 
     monkeypatch.setattr(launch, "counts", look)
