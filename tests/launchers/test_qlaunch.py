@@ -303,6 +303,21 @@ def test_nothing_is_reserved_while_the_queue_is_full(cluster, launchpad, site):
 
 
 @pytest.mark.slurm
+def test_one_firework_is_submitted_once_by_its_id(cluster, launchpad, site):
+    site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 1")
+    ready(launchpad)
+    command = [shutil.which("qlaunch"), "-r", "singleshot", "-f", "1"]
+    first, second = (
+        subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2)
+    )
+    assert (first.returncode, second.returncode) == (0, 1), first.stderr + second.stderr
+    assert second.stderr.splitlines()[-1] == "qlaunch ends: firework 1 is not READY"
+    done = {"state": "COMPLETED"}
+    wait_until(lambda: launchpad.fireworks.count_documents(done) == 1, 300, "the job")
+    assert launchpad.launches.count_documents({}) == 1
+
+
+@pytest.mark.slurm
 def test_it_goes_on_after_database_and_controller_were_away(
     cluster, stoppable_mongo, launchpad, site, monkeypatch
 ):
