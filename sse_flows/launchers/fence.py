@@ -25,7 +25,7 @@ ASKED_FOR = "asked_for"
 """Key in a document's metadata: ids of further jobs that the job asked for."""
 
 LEFT = "left"
-"""Key in a launch's document: its process ended in good order, though it did not say how."""
+"""Key in a launch's document: its process has left the working folder, though it did not end."""
 
 LOOK = 300.0
 """Seconds between two looks whether a launch counts: with 1,000 workers three queries a second."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import one_line
+from sse_flows.launchers.fence import LEFT
 from sse_flows.launchers.liveness import LOST
 from sse_flows.launchers.refresh import LOCK_WAIT, UNDER_WAY, Seen, states_now
 from sse_flows.launchers.reservation import claim, give_up_claim
@@ -112,6 +113,7 @@ def _put_back(scene: Scene, part: str, requests: list[Request]) -> None:
                 _give_up(scene, chosen, BEGUN)
                 return
             if chosen:
+                _note_dead(scene, chosen, now)
                 _rewrite(scene.launchpad, node, chosen, held)
     except LockedWorkflowError:
         _leave(scene, requests, LOCKED)
@@ -185,6 +187,15 @@ def _rewrite(launchpad: LaunchPad, node: int, chosen: list[Request], held: set[i
         if one.pause:
             firework.state = workflow.fw_states[one.fw_id] = "PAUSED"
     launchpad._update_wf(workflow, changed)
+
+
+def _note_dead(scene: Scene, chosen: list[Request], now: dict[int, Seen]) -> None:
+    """Mark the launches of processes known to have ended: their folders need no copy."""
+    fw_ids = _with_followers(scene, chosen) & scene.verdicts.keys()
+    dead = [now[one][1][-1] for one in fw_ids if scene.verdicts[one].dead and now[one][1]]
+    for chunk in chunks(dead, CHUNK):
+        query = {"launch_id": {"$in": chunk}, "state": "RUNNING"}
+        scene.launchpad.launches.update_many(query, {"$set": {f"sse.{LEFT}": True}})
 
 
 def end_launches(launchpad: LaunchPad, launches: list[int]) -> None:
