@@ -13,7 +13,8 @@ from sse_flows.codes.espresso.inputs import PW_INPUT, Settings, edit_input, read
 from sse_flows.codes.espresso.job import run_pw
 from sse_flows.codes.espresso.outputs import read_pw, xml_path
 from sse_flows.codes.espresso.pseudopotentials import locate
-from sse_flows.codes.espresso.resume import is_finished, prepare_restart
+from sse_flows.codes.espresso.ranks import leave_files_of_others
+from sse_flows.codes.espresso.resume import changes, is_finished, prepare_restart
 from sse_flows.codes.labels import run_labels
 
 
@@ -37,7 +38,7 @@ def calculate(
     structure, settings
         What is computed, and with what.
     prev_dir
-        Folder of a calculation of a similar crystal, whose density is the start.
+        Folder of a calculation of a similar crystal, whose density is the start; ``nscf`` needs it.
     keep
         Whether all files stay for a run to follow; what is finished is then not run again.
 
@@ -47,12 +48,15 @@ def calculate(
         It failed and could not be mended.
     """
     folder = Path.cwd()
+    leave_files_of_others(folder, maker.launch.words())
     draft = write_draft(maker, calculation, structure, settings)
-    corrections: list[str] = []
-    source = None
-    if not (keep and is_finished(folder, draft)):
+    asked, source = read_input(draft)[0], None
+    if keep and is_finished(folder, draft):
+        corrections = changes(asked, folder / PW_INPUT)
+    else:
         source = _prepare(draft, calculation, structure, prev_dir)
-        corrections = run_pw(folder, maker.launch)
+        before = changes(asked, folder / PW_INPUT)
+        corrections = [*before, *run_pw(folder, maker.launch)]
     draft.unlink(missing_ok=True)
     result = read_pw(xml_path(folder))
     namelists = {name: dict(keys) for name, keys in read_input(folder / PW_INPUT)[0].items()}
@@ -88,7 +92,7 @@ def _prepare(
     folder = draft.parent
     if prepare_restart(folder, draft):
         return None
-    if calculation == "nscf" or not copy_density(prev_dir, structure, folder / PW_INPUT):
-        return None
+    if not copy_density(prev_dir, structure, folder / PW_INPUT) or calculation == "nscf":
+        return None  # what is not self-consistent starts from a density in any case
     edit_input(folder / PW_INPUT, {"electrons": {"startingpot": "file"}})
     return str(prev_dir)

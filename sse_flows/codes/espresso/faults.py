@@ -2,7 +2,8 @@
 
 "JOB DONE." says nothing: it is also printed where the self-consistent field did not converge,
 where the time was up and where a user stopped the run. So each known way to fail has a sign of its
-own, and a run is good only if none is there and "JOB DONE." is.
+own, and a run is good only if none is there and "JOB DONE." is. "Error in routine" ends a run,
+"Message from routine" does not.
 """
 
 from __future__ import annotations
@@ -52,28 +53,29 @@ _STRUCTURE = "Check the structure for overlapping or missing atoms"
 KINDS: tuple[Kind, ...] = (
     Kind(
         "pseudopotential",
-        r"readpp.*\n.*|.*(from|routine)\s+(read_?upf|read_?ps|upf)\w*.*\n.*"
+        r"(from|in routine)\s+readpp.*\n.*|.*(from|in routine)\s+(read_?upf|read_?ps|upf)\w*.*\n.*"
         r"|conflicting values for (igcx|igcc|iexch|icorr|inlc).*|.*pseudopotential.*not found.*",
         "a pseudopotential cannot be used ({found})",
         "Mend code.pseudopotentials or code.functional; all files must be of one functional",
     ),
     Kind(
         "input",
-        r"read_namelists.*\n.*|routine\s+(read_cards|input|iosys|set_occupations|card_\w+).*\n.*",
+        r"(from|in routine)\s+read_namelists.*\n.*"
+        r"|in routine\s+(read_cards|input|iosys|set_occupations|card_\w+).*\n.*",
         "pw.x refuses its input ({found})",
         "Mend the keys under code.input of the campaign file",
     ),
     Kind(
         "parallel",
-        r"routine\s+mp_start_\w+.*\n.*|no plane waves found.*",
+        r"in routine\s+mp_start_\w+.*\n.*|no plane waves found.*",
         "the parallel options do not suit the calculation ({found})",
         "Mend SSE_ESPRESSO_COMMAND or code.command: -nk must divide the number of ranks, "
         "which a small cell wants few of",
     ),
     Kind(
         "density",
-        r"routine\s+(read_scf|read_rhog|read_rho\w*|read_paw|potinit).*\n.*"
-        r"|routine\s+davcio.*\n.*\bread.*",
+        r"in routine\s+(read_scf|read_rhog|read_rho\w*|read_paw|potinit).*\n.*"
+        r"|in routine\s+davcio.*\n.*\bread.*",
         "the files to start from cannot be read ({found})",
         "Look for a full disk, and run the campaign again",
     ),
@@ -94,7 +96,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "bfgs",
-        r"bfgs history already reset.*|routine\s+bfgs.*\n.*|history already reset at previous step",
+        r"(bfgs )?history already reset.*|in routine\s+bfgs.*\n.*",
         "the relaxation got stuck ({found})",
         "Tighten code.input.electrons.conv_thr, or raise relax.force_max",
     ),

@@ -10,7 +10,8 @@ from pathlib import Path
 from sse_flows.codes.espresso.inputs import read_input
 
 _DEFAULT_PREFIX = "pwscf"
-_WRITTEN = ("save", "xml", "wfc*", "mix*", "restart*", "bfgs", "update", "hub*", "igk*", "EXIT")
+_STATE = ("wfc*", "mix*", "restart*", "bfgs", "update", "hub*", "igk*")
+_RESULTS = ("save", "xml", "EXIT")
 _LAST_FIELD = "The G-vectors are recalculated for the final unit cell"
 
 
@@ -60,7 +61,17 @@ class Files:
 
     def remove(self) -> None:
         """Remove what pw.x wrote there, and nothing else: the folder may hold more."""
-        for name in _WRITTEN:
+        self._remove(*_STATE, *_RESULTS)
+
+    def remove_state(self) -> None:
+        """Remove what a restart would go on from; the results stay, and so does the density.
+
+        Left over, it is taken for the state of whatever is stopped here next.
+        """
+        self._remove(*_STATE)
+
+    def _remove(self, *names: str) -> None:
+        for name in names:
             for path in self.outdir.glob(f"{self.prefix}.{name}"):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)

@@ -205,6 +205,7 @@ class TimeHandler(FaultHandler):
             return _PH, {"recover": True}, "restart"
         if self.files(folder).has_state(folder / self.output_file):
             return "control", {"restart_mode": "restart"}, "restart"
+        self.files(folder).remove_state()
         fresh: dict[str, Any] = {"restart_mode": None}
         if self.input_file == PW_INPUT and go_on_from_last_geometry(folder):
             return "control", fresh, _FROM_LAST
@@ -232,7 +233,8 @@ class KilledHandler(FaultHandler):
         if self.is_ph(folder):  # the files are of pw.x, which ended well
             return {_PH: {"recover": None}}
         if self.keys(folder).get("control", {}).get("calculation") == "nscf":
-            return {}  # it needs the density that is there
+            self.files(folder).remove_state()  # but it needs the density that is there
+            return {"control": {"restart_mode": None}}
         self.files(folder).remove()
         return _FRESH
 

@@ -24,6 +24,7 @@ from sse_flows.codes.espresso.documents import BornDocument, EspressoDocument, b
 from sse_flows.codes.espresso.inputs import PH_INPUT, PH_OUTPUT, Settings, write_ph
 from sse_flows.codes.espresso.job import Launch, run_ph
 from sse_flows.codes.espresso.outputs import read_ph
+from sse_flows.codes.espresso.ranks import leave_files_of_others
 from sse_flows.codes.espresso.resume import Progress, is_unfinished_ph, take_up
 from sse_flows.codes.labels import run_labels
 from sse_flows.codes.spin import carry_moments, is_polarised
@@ -33,6 +34,7 @@ RY_PER_BOHR = Rydberg / Bohr
 """Ry/bohr in eV/Å."""
 
 _MOMENT = "moment"
+_BANDS = "bands"
 
 
 @dataclass
@@ -150,6 +152,7 @@ class RelaxMaker(Maker):
 
     def _take_up(self, folder: Path, structure: Structure, settings: Settings) -> Progress:
         """Where to go on: a folder may hold the same relaxation, stopped or killed."""
+        leave_files_of_others(folder, self.launch.words())
         draft = write_draft(self, "vc-relax" if self.relax_cell else "relax", structure, settings)
         progress = take_up(folder, draft, structure)
         draft.unlink()
@@ -172,6 +175,8 @@ class RelaxMaker(Maker):
 class BandGapMaker(ScfMaker):
     """Band gap on a denser mesh of k points: a non-self-consistent run after an scf.
 
+    It has a folder of its own, ``bands``: stopped there, the scf is not computed again.
+
     Parameters
     ----------
     density
@@ -188,7 +193,13 @@ class BandGapMaker(ScfMaker):
         given = self.settings
         numbers = [self.density * number for number in first.input.kpoints]
         dense = Settings(given.pseudopotentials, numbers, given.cutoff, given.spin, given.input)
-        second = calculate(self, "nscf", structure, dense, None)
+        folder = Path.cwd()
+        bands = folder / _BANDS
+        bands.mkdir(exist_ok=True)
+        with contextlib.chdir(bands):
+            second = calculate(self, "nscf", structure, dense, folder)
+        clean(folder, self.keep_density)
+        shutil.rmtree(bands, ignore_errors=True)
         gap = ("band_gap", "is_gap_direct", "vbm", "cbm", "efermi")
         output = first.output.model_copy(update={k: getattr(second.output, k) for k in gap})
         return first.model_copy(update={"output": output, "input": second.input})

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ from sse_flows.codes.espresso.outputs import xml_path
 from sse_flows.files import write_whole
 
 PROGRESS_FILE = "progress.json"
+ASKED_FILE = "asked.txt"
+"""Hash of the input that a folder was asked for; handlers may have corrected it since."""
+
 _ENDED_EARLY = frozenset(("time", "killed", "truncated", "stopped", "launch"))
 """Faults that say nothing against the calculation: it was only not finished."""
 
@@ -170,17 +174,27 @@ def _is_whole(match: re.Match[str], text: str, like: Structure) -> bool:
 def prepare_restart(folder: Path, draft: Path) -> bool:
     """Put the input in place, so that pw.x goes on where the same calculation stopped.
 
-    The output so far is kept. Returns whether there was something to go on from.
+    The output so far is kept, and what handlers changed: without it, what failed would fail again
+    in every batch job. Returns whether there was something to go on from.
     """
-    same = (folder / PW_INPUT).is_file() and _asked(folder / PW_INPUT) == _asked(draft)
-    name = _fault_name(folder)
-    draft.replace(folder / PW_INPUT)
+    same, name = _is_same(folder, draft), _fault_name(folder)
+    asked = _fingerprint(draft)
+    (folder / ASKED_FILE).unlink(missing_ok=True)
+    if same and name in _ENDED_EARLY:
+        keys = read_input(draft)[0]
+        own = {n: {key: keys.get(n, {}).get(key) for key in of} for n, of in _OWN_KEYS.items()}
+        edit_input(folder / PW_INPUT, own)
+        draft.unlink()
+    else:
+        draft.replace(folder / PW_INPUT)
+    write_whole(folder / ASKED_FILE, asked)
     shutil.rmtree(_ph_files(folder), ignore_errors=True)  # of a ground state gone by
     if name in _ENDED_EARLY:
         keep_output(folder, PW_OUTPUT)
     if same and name == "time" and has_state(folder):
         edit_input(folder / PW_INPUT, {"control": {"restart_mode": "restart"}})
         return True
+    Files(folder / OUTDIR, PREFIX).remove_state()
     if same and name in _ENDED_EARLY and _has_density(folder):
         edit_input(folder / PW_INPUT, {"electrons": {"startingpot": "file"}})
         return True
@@ -189,10 +203,30 @@ def prepare_restart(folder: Path, draft: Path) -> bool:
 
 def is_finished(folder: Path, draft: Path) -> bool:
     """Whether the same calculation came to its end in this folder and its files are there."""
-    if not (folder / PW_INPUT).is_file() or _asked(folder / PW_INPUT) != _asked(draft):
+    if not _is_same(folder, draft):
         return False
     wave_functions = any(xml_path(folder).parent.glob("wfc*"))
     return diagnose(folder / PW_OUTPUT, xml_path(folder)) is None and wave_functions
+
+
+def _is_same(folder: Path, draft: Path) -> bool:
+    """Whether the input in a folder was this one, but for what handlers changed."""
+    if not (folder / PW_INPUT).is_file():
+        return False
+    note = folder / ASKED_FILE
+    if note.is_file() and note.read_text() == _fingerprint(draft):
+        return True
+    return _asked(folder / PW_INPUT) == _asked(draft)
+
+
+def changes(asked: Mapping[str, Mapping[str, Any]], path: Path) -> list[str]:
+    """In one line, how the namelists of an input differ from those that were asked for."""
+    found = []
+    for name, keys in read_input(path)[0].items():
+        before, own = asked.get(name, {}), _OWN_KEYS.get(name, ())
+        new = {key: value for key, value in keys.items() if value != before.get(key)}
+        found += [f"{key} {value}" for key, value in new.items() if key not in own]
+    return [", ".join(found)] if found else []
 
 
 def is_unfinished_ph(folder: Path) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from sse_flows.codes.espresso.job import Launch
 from sse_flows.codes.espresso.pseudopotentials import Pseudopotential
 
 HEADER = """\
@@ -58,6 +60,31 @@ def _stand_in(element: str, **fields) -> Pseudopotential:
 def stand_in() -> Callable[..., Pseudopotential]:
     """Makes pseudopotentials that no program will read: ``stand_in("Li", kind="NC")``."""
     return _stand_in
+
+
+@pytest.fixture
+def stopper(espresso_here) -> Callable[..., Launch]:
+    """Makes a command that stops the real pw.x once, as its clock does, where a text is printed.
+
+    pw.x leaves the same state at the request of a user as at the end of its time.
+    """
+
+    def command(when: str, launcher: str = "", options: str = "") -> Launch:
+        real = shutil.which("pw.x")
+        path = espresso_here / "bin" / "pw.x"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            f'#!/bin/sh\n[ -f seen ] && exec {launcher} {real} "$@"\n'
+            f'{launcher} {real} "$@" & pid=$!\n'
+            "while kill -0 $pid 2>/dev/null; do\n"
+            f'grep -q "{when}" pw.out && touch pwscf.EXIT seen\n'
+            "sleep 0.02\ndone\nwait $pid\n"
+            "sed -i 's/Program stopped by user request/Maximum CPU time exceeded/' pw.out\n"
+        )
+        path.chmod(0o755)
+        return Launch(f"{path} {options}")
+
+    return command
 
 
 @pytest.fixture

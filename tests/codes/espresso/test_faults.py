@@ -8,6 +8,10 @@ from sse_flows.codes.espresso.faults import KINDS, diagnose
 
 DONE = "\n=---=\n   JOB DONE.\n=---=\n"
 BOX = "\n %%%%%%%%\n     Error in routine {routine} ({code}):\n     {text}\n %%%%%%%%\n"
+WARNING = (
+    "     Message from routine input:\n"
+    '     WARNING: "startingwfc" set to atomic+random may spoil restart\n'
+)
 
 
 def stopped(routine: str, text: str, code: int = 1) -> str:
@@ -37,6 +41,8 @@ MORE = {
     stopped("rdiaghg", "problems computing cholesky", 8): "matrix",
     stopped("davcio", 'error reading file "out/pwscf.wfc1"', 10): "density",
     stopped("davcio", "error while reading from file", 10): "density",
+    WARNING + DONE: None,
+    WARNING + "     Maximum CPU time exceeded\n" + DONE: "time",
     "     No convergence has been achieved\n" + DONE: "scf",
     "": "killed",
     " with few k points: some nodes have no k-points\n" + DONE: None,  # slow, but right

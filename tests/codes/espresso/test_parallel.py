@@ -11,12 +11,13 @@ import pytest
 from pymatgen.core import Structure
 
 from sse_flows.codes import born
+from sse_flows.codes.espresso import handlers
 from sse_flows.codes.espresso.check import find_program
 from sse_flows.codes.espresso.code import Espresso
-from sse_flows.codes.espresso.inputs import Settings
+from sse_flows.codes.espresso.inputs import Settings, read_input
 from sse_flows.codes.espresso.job import Launch
 from sse_flows.codes.espresso.makers import BornMaker, RelaxMaker, ScfMaker
-from sse_flows.errors import SSEError
+from sse_flows.errors import OutOfTimeError, SSEError
 
 pytestmark = [pytest.mark.espresso, pytest.mark.usefixtures("espresso_here")]
 SERIAL, POOLS = Launch("pw.x"), Launch("mpirun -np 2 pw.x -nk 2")
@@ -45,7 +46,7 @@ def settings() -> Settings:
 
 
 def run(maker, structure: Structure, folder: str):
-    Path(folder).mkdir()
+    Path(folder).mkdir(exist_ok=True)
     with contextlib.chdir(folder):
         if isinstance(maker, BornMaker):
             return BornMaker.make.original(maker, structure)
@@ -97,3 +98,32 @@ def test_ph_is_run_in_the_pools_of_pw(silicon, settings, monkeypatch):
     assert processors("two", "ph.out")
     np.testing.assert_allclose(two.dielectric, one.dielectric, rtol=1e-3)
     np.testing.assert_allclose(two.born, one.born, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("", ""), POOLS),
+        (("mpirun -np 2", "-nk 2"), SERIAL),
+        (("mpirun -np 2", "-nk 1"), POOLS),
+    ],
+)
+def test_a_run_that_other_processes_stopped_goes_on_from_its_density(
+    silicon, settings, stopper, monkeypatch, before, after
+):
+    """Their wave functions and iteration are of no use to others: pw.x fails or never ends."""
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers, "seconds_left", lambda: 60.0)
+        maker = ScfMaker(settings, launch=stopper("iteration #  5", *before))
+        with pytest.raises(OutOfTimeError):
+            run(maker, silicon, "cut")
+    assert list(Path("cut/out").glob("*.restart_scf*"))
+    document = run(ScfMaker(settings, launch=after), silicon, "cut")
+    keys = read_input(Path("cut/pw.in"))[0]
+    assert "restart_mode" not in keys["control"]
+    assert keys["electrons"]["startingpot"] == "file"
+    assert not document.corrections
+    whole = run(ScfMaker(settings, launch=SERIAL), silicon, "whole")
+    assert document.output.energy == pytest.approx(whole.output.energy, abs=1e-6)
+    np.testing.assert_allclose(document.output.forces, whole.output.forces, atol=1e-4)
+    assert document.output.scf_iterations < whole.output.scf_iterations

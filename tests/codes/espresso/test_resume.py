@@ -15,12 +15,14 @@ from pymatgen.core import Lattice, Structure
 from sse_flows.codes import born
 from sse_flows.codes.espresso import handlers, job
 from sse_flows.codes.espresso.code import Espresso
-from sse_flows.codes.espresso.inputs import PH_OUTPUT, Settings, read_input, write_pw
+from sse_flows.codes.espresso.inputs import PH_OUTPUT, Settings, edit_input, read_input, write_pw
 from sse_flows.codes.espresso.job import Launch
-from sse_flows.codes.espresso.makers import BornMaker, RelaxMaker
+from sse_flows.codes.espresso.makers import BandGapMaker, BornMaker, RelaxMaker, ScfMaker
 from sse_flows.codes.espresso.outputs import xml_path
 from sse_flows.codes.espresso.resume import (
     Progress,
+    changes,
+    is_finished,
     last_geometry,
     prepare_restart,
     set_geometry,
@@ -170,10 +172,58 @@ class TestDensity:
         assert not prepare_restart(tmp_path, draft())
         assert "startingpot" not in read_input(tmp_path / "pw.in")[0]["electrons"]
 
+    def test_a_state_that_is_not_gone_on_with_is_removed(self, tmp_path, draft):
+        """Or it is taken for that of the next run that is stopped."""
+        self.left(tmp_path, draft())
+        for name in ("restart_scf", "wfc1", "mix1"):
+            (tmp_path / "out" / f"pwscf.{name}").write_text("")
+        assert prepare_restart(tmp_path, draft())
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["pwscf.save"]
+
     def test_not_after_a_failure(self, tmp_path, draft):
         self.left(tmp_path, draft())
         (tmp_path / "pw.out").write_text("     convergence NOT achieved\n")
         assert not prepare_restart(tmp_path, draft())
+
+
+class TestCorrections:
+    """What handlers changed before a calculation was stopped."""
+
+    def stop(self, folder: Path, draft, text: str) -> None:
+        prepare_restart(folder, draft())
+        edit_input(folder / "pw.in", {"electrons": {"mixing_beta": 0.3, "startingpot": "file"}})
+        (folder / "pw.out").write_text("     Program PWSCF v.6.7 starts\n" + text)
+
+    def test_they_are_kept_and_told(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "     Maximum CPU time exceeded\n")
+        path = draft()
+        asked = read_input(path)[0]
+        prepare_restart(tmp_path, path)
+        keys = read_input(tmp_path / "pw.in")[0]["electrons"]
+        assert keys["mixing_beta"] == 0.3
+        assert "startingpot" not in keys
+        assert changes(asked, tmp_path / "pw.in") == ["mixing_beta 0.3"]
+        assert not path.exists()
+
+    def test_not_in_another_calculation(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "     Maximum CPU time exceeded\n")
+        path = draft(system={"ecutwfc": 80})
+        asked = read_input(path)[0]
+        prepare_restart(tmp_path, path)
+        assert changes(asked, tmp_path / "pw.in") == []
+
+    def test_not_where_they_did_not_help(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "     convergence NOT achieved\n")
+        prepare_restart(tmp_path, draft())
+        assert "mixing_beta" not in read_input(tmp_path / "pw.in")[0]["electrons"]
+
+    def test_what_is_finished_with_them_is_finished(self, tmp_path, draft):
+        self.stop(tmp_path, draft, "   JOB DONE.\n")
+        xml_path(tmp_path).parent.mkdir(parents=True)
+        xml_path(tmp_path).write_text("</qes:espresso>\n")
+        (xml_path(tmp_path).parent / "wfc1.dat").write_text("")
+        assert is_finished(tmp_path, draft())
+        assert not is_finished(tmp_path, draft(system={"ecutwfc": 80}))
 
 
 SYSTEM = {"ecutwfc": 24, "occupations": "fixed", "smearing": None, "degauss": None}
@@ -287,31 +337,13 @@ def test_a_relaxation_out_of_time_goes_on_in_the_next_batch_job(
     assert list(Path("cut").glob("pw.out.failed.*"))
 
 
-def stopper(folder: Path, when: str) -> Launch:
-    """A command that stops the real pw.x once, as its clock does, where a text is in its output.
-
-    pw.x leaves the same state at the request of a user as at the end of its time.
-    """
-    path = folder / "bin" / "pw.x"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(
-        f'#!/bin/sh\n[ -f seen ] && exec {shutil.which("pw.x")} "$@"\n'
-        f'{shutil.which("pw.x")} "$@" & pid=$!\n'
-        f'while kill -0 $pid 2>/dev/null; do\ngrep -q "{when}" pw.out && touch pwscf.EXIT seen\n'
-        "sleep 0.02\ndone\nwait $pid\n"
-        "sed -i 's/Program stopped by user request/Maximum CPU time exceeded/' pw.out\n"
-    )
-    path.chmod(0o755)
-    return Launch(str(path))
-
-
 @pytest.mark.espresso
 @pytest.mark.parametrize("batch_ends", [False, True])
 def test_a_relaxation_out_of_time_in_its_last_field_goes_on_from_its_cell(
-    stretched, espresso_here, monkeypatch, batch_ends
+    stretched, stopper, monkeypatch, batch_ends
 ):
     """pw.x itself cannot: "error reading file", as the plane waves are others there."""
-    launch = stopper(espresso_here, "G-vectors are recalculated")
+    launch = stopper("G-vectors are recalculated")
     maker = RelaxMaker(settings(5), launch=launch)
     if batch_ends:
         with monkeypatch.context() as patch:
@@ -323,6 +355,44 @@ def test_a_relaxation_out_of_time_in_its_last_field_goes_on_from_its_cell(
     assert "restart_mode" not in read_input(Path("cut/pw.in"))[0]["control"]
     assert "-2.80000000" not in Path("cut/pw.in").read_text()  # not the cell that it began with
     check_same(document, 5)
+
+
+@pytest.mark.espresso
+def test_what_was_mended_before_the_stop_does_not_fail_again(silicon, stopper, monkeypatch):
+    hard = settings(2, electrons={"electron_maxstep": 2})
+    maker = ScfMaker(hard, launch=stopper("iteration #  4"))
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers, "seconds_left", lambda: 60.0)
+        with pytest.raises(OutOfTimeError):
+            run(maker, silicon, "cut")
+    document = run(maker, silicon, "cut")
+    assert document.corrections == ["electron_maxstep 100, mixing_beta 0.3"]
+    assert read_input(Path("cut/pw.in"))[0]["control"]["restart_mode"] == "restart"
+    outputs = [path.read_text() for path in Path("cut").glob("pw.out*")]
+    assert sum("convergence NOT achieved" in text for text in outputs) == 1
+    whole = run(ScfMaker(settings(2)), silicon, "whole")
+    assert document.output.energy == pytest.approx(whole.output.energy, abs=1e-6)
+
+
+@pytest.mark.espresso
+@pytest.mark.parametrize("batch_ends", [False, True])
+def test_a_band_gap_out_of_time_goes_on_at_its_k_point(silicon, stopper, monkeypatch, batch_ends):
+    """And not with the ground state, or it would never arrive where a batch job is too short."""
+    bands = settings(2, system={**SYSTEM, "nbnd": 8})
+    maker = BandGapMaker(bands, launch=stopper("Band Structure Calculation"))
+    if batch_ends:
+        with monkeypatch.context() as patch:
+            patch.setattr(handlers, "seconds_left", lambda: 60.0)
+            with pytest.raises(OutOfTimeError):
+                run(maker, silicon, "cut")
+        ground_state = Path("cut/pw.out").stat().st_mtime
+    document = run(maker, silicon, "cut")
+    if batch_ends:
+        assert Path("cut/pw.out").stat().st_mtime == ground_state
+    whole = run(BandGapMaker(bands), silicon, "whole")
+    assert document.output.band_gap == pytest.approx(whole.output.band_gap, abs=1e-4)
+    assert document.output.energy == pytest.approx(whole.output.energy, abs=1e-6)
+    assert document.input.kpoints == whole.input.kpoints == [4, 4, 4]
 
 
 @pytest.mark.espresso
