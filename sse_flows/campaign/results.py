@@ -144,9 +144,10 @@ def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, An
     from sse_flows.campaign.flow import make_code, settings_of
 
     described = CampaignResults(store, plan).descriptors()
+    methods = "; ".join(dict.fromkeys(one.method for one in described))
     return {
-        "campaign": settings_of(campaign.manifest),
-        "method": make_code(campaign.manifest).method,
+        "campaign": plan.settings or settings_of(campaign.manifest),
+        "method": methods or make_code(campaign.manifest).method,
         "versions": installed_versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "compounds": {
@@ -202,7 +203,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
         mobile_ion=", ".join(manifest.mobile_ions),
         code=_methods(compounds) or make_code(manifest).method,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        settings=settings_of(manifest),
+        settings=plan.settings or settings_of(manifest),
         versions=installed_versions(),
         store=store_place(store),
         compounds=compounds,
