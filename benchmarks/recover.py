@@ -27,8 +27,6 @@ import os
 import pstats
 import random
 import tempfile
-import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,15 +36,10 @@ from typing import Any
 
 from fireworks import Firework, FWAction, LaunchPad, Workflow
 from jobflow import JobStore
-from maggma.stores import MongoStore
-from pymongo import monitoring
-from submit import larger
+from submit import Place, keyed_flow
 
-from sse_flows.campaign.keys import keyed
 from sse_flows.launchers.recover import Options, recover
 from sse_flows.launchers.submit import Submitter
-from sse_flows.store.indexes import ensure_indexes
-from sse_flows.testing.campaign_flow import campaign_flow
 from sse_flows.testing.launchpad_states import FakeSlurm
 from sse_flows.testing.mongo_server import MongoServer
 
@@ -82,35 +75,37 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, MongoServer(Path(folder) / "mongo") as server:
         slurm = FakeSlurm(Path(folder) / "slurm")
         os.environ |= slurm.environment
-        found = measure(Bench(server.host, server.port, Path(folder), slurm), numbers, given)
+        found = measure(Place(server.host, server.port, Path(folder)), slurm, numbers, given)
     print(json.dumps(found, indent=1))
 
 
-def measure(bench: Bench, numbers: Numbers, given: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    place: Place, slurm: FakeSlurm, numbers: Numbers, given: argparse.Namespace
+) -> dict[str, Any]:
     """Time ours, ours when nothing is left, and the peer."""
     times: dict[str, Any] = dict(vars(numbers))
-    launchpad, store, keys = bench.made(numbers)
+    launchpad, store, keys = made(place, numbers, slurm)
     times["fireworks"] = launchpad.fireworks.count_documents({})
     for name in ("dry run", "recover", "idle recover"):
         options = Options(dry_run=name == "dry run")
         run = lambda: recover(launchpad, store, keys, options)  # noqa: B023, E731
-        with bench.timed(times, name):
+        with place.timed(times, name):
             findings = profiled(run) if given.profile else run()
         times[f"{name}, put right"] = dict(Counter(one.kind for one in findings if one.did))
         times[f"{name}, left alone"] = dict(Counter(one.kind for one in findings if not one.did))
     if not given.no_peer:
-        launchpad, *_ = bench.made(numbers)
-        _peer(launchpad, bench, times)
+        launchpad, *_ = made(place, numbers, slurm)
+        _peer(launchpad, place, times)
     return times
 
 
-def _peer(launchpad: LaunchPad, bench: Bench, times: dict[str, Any]) -> None:
+def _peer(launchpad: LaunchPad, place: Place, times: dict[str, Any]) -> None:
     launchpad.launches.aggregate = lambda pipeline: []  # a join, which takes the stand-in hours
-    with bench.timed(times, "FireWorks"):
+    with place.timed(times, "FireWorks"):
         _, lost, _ = launchpad.detect_lostruns(rerun=True)
         late = launchpad.detect_unreserved(SILENT.total_seconds() - 60, rerun=True)
     times["FireWorks, put right"] = {LOST_RUN: len(lost), LOST_RESERVATION: len(late)}
-    with bench.timed(times, "idle FireWorks"):
+    with place.timed(times, "idle FireWorks"):
         launchpad.detect_lostruns(rerun=True)
         launchpad.detect_unreserved(SILENT.total_seconds() - 60, rerun=True)
     for who in ("recover", "FireWorks"):
@@ -118,76 +113,14 @@ def _peer(launchpad: LaunchPad, bench: Bench, times: dict[str, Any]) -> None:
         times[f"{who}, CPU ms a firework"] = round(1000 * times[f"{who}, CPU s"] / max(done, 1), 1)
 
 
-class Counted(monitoring.CommandListener):
-    """Counts the commands that are sent to the server."""
-
-    def __init__(self) -> None:
-        self.commands: Counter[str] = Counter()
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Count one."""
-        self.commands[event.command_name] += 1
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Nothing to do."""
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Nothing to do."""
-
-
-class Bench:
-    """Makes campaigns in trouble, each in a fresh database.
-
-    Parameters
-    ----------
-    host, port
-        The server.
-    folder
-        For working folders.
-    slurm
-        What stands in for Slurm.
-    """
-
-    def __init__(self, host: str, port: int, folder: Path, slurm: FakeSlurm):
-        self.host, self.port, self.folder, self.slurm = host, port, folder, slurm
-        self.counted = Counted()
-
-    def made(self, numbers: Numbers) -> tuple[LaunchPad, JobStore, list[str]]:
-        """A LaunchPad and a store in trouble, and the keys of the campaign's parts."""
-        name = f"sse_bench_{uuid.uuid4().hex[:12]}"
-        options = {"event_listeners": [self.counted]}
-        where = {"host": self.host, "port": self.port}
-        launchpad = LaunchPad(**where, name=name, strm_lvl="CRITICAL", mongoclient_kwargs=options)
-        launchpad.reset("", require_password=False)
-        store = JobStore(MongoStore(name, "outputs", **where, mongoclient_kwargs=options))
-        store.connect()
-        ensure_indexes(store)
-        compounds = {f"x{number}": float(number) for number in range(numbers.compounds)}
-        flow = keyed(larger(campaign_flow(compounds), numbers.supercells))
-        submitter = Submitter(launchpad, store, self.folder)
-        submitter.submit(flow, "bench")
-        living = Trouble(launchpad, store, numbers).make()
-        self.slurm.set(**{f"j{number}": "RUNNING" for number in living})
-        return launchpad, store, submitter.submission.parts
-
-    def timed(self, times: dict[str, Any], name: str) -> Any:
-        """Take wall and CPU seconds of this process, and count the commands to the server."""
-        return _Timed(times, name, self.counted)
-
-
-class _Timed:
-    def __init__(self, times: dict[str, Any], name: str, counted: Counted):
-        self.times, self.name, self.counted = times, name, counted
-
-    def __enter__(self) -> None:
-        self.counted.commands.clear()
-        self.start = time.perf_counter(), time.process_time()
-
-    def __exit__(self, *_: object) -> None:
-        wall, cpu = self.start
-        self.times[f"{self.name}, wall s"] = round(time.perf_counter() - wall, 2)
-        self.times[f"{self.name}, CPU s"] = round(time.process_time() - cpu, 2)
-        self.times[f"{self.name}, commands"] = dict(self.counted.commands.most_common())
+def made(place: Place, numbers: Numbers, slurm: FakeSlurm) -> tuple[LaunchPad, JobStore, list[str]]:
+    """A LaunchPad and a store in trouble, in a fresh database, and the keys of their parts."""
+    launchpad, store = place.fresh(), place.store()
+    submitter = Submitter(launchpad, store, place.folder)
+    submitter.submit(keyed_flow(place, numbers.compounds, numbers.supercells, {}), "bench")
+    living = Trouble(launchpad, store, numbers).make()
+    slurm.set(**{f"j{number}": "RUNNING" for number in living})
+    return launchpad, store, submitter.submission.parts
 
 
 class Trouble:

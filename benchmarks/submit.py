@@ -70,20 +70,22 @@ def main() -> None:
 
 
 class Waited(monitoring.CommandListener):
-    """Sums up how long commands to the server took."""
+    """Counts commands to the server, and sums up how long they took."""
 
     def __init__(self) -> None:
+        self.commands: Counter[str] = Counter()
         self.seconds = 0.0
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Nothing to do."""
+        """Count one."""
+        self.commands[event.command_name] += 1
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Add one."""
+        """Add its time."""
         self.seconds += event.duration_micros / 1e6
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Add one."""
+        """Add its time."""
         self.seconds += event.duration_micros / 1e6
 
 
@@ -124,14 +126,16 @@ class Place:
 
     @contextmanager
     def timed(self, times: dict[str, float], name: str) -> Iterator[None]:
-        """Take wall and CPU seconds of this process, and those in the server."""
+        """Take wall and CPU seconds of this process, and those in the server, and its commands."""
         gc.collect()
         self.waited.seconds = 0.0
+        self.waited.commands.clear()
         wall, cpu = time.perf_counter(), time.process_time()
         yield
         times[f"{name}, wall s"] = round(time.perf_counter() - wall, 2)
         times[f"{name}, CPU s"] = round(time.process_time() - cpu, 2)
         times[f"{name}, in the server, s"] = round(self.waited.seconds, 2)
+        times[f"{name}, commands"] = self.waited.commands.total()
 
 
 def add(place: Place, compounds: int, peer: int, supercells: int) -> dict[str, Any]:

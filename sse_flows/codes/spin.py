@@ -47,6 +47,12 @@ def has_order(structure: Structure) -> bool:
     return bool(moments.size and moments.max() > ORDERED and moments.min() < -ORDERED)
 
 
+def directions(structure: Structure) -> np.ndarray:
+    """1 for moments up, -1 for those down, 0 below `ORDERED`; shape (sites,)."""
+    moments = _moments(structure)
+    return np.where(np.abs(moments) > ORDERED, np.sign(moments), 0.0)
+
+
 def ordered_cell(structure: Structure) -> Structure:
     """Primitive cell of the magnetic order, without oxidation states.
 
@@ -57,7 +63,7 @@ def ordered_cell(structure: Structure) -> Structure:
         structure.lattice,
         [site.specie.symbol for site in structure],
         structure.frac_coords,
-        site_properties={"magmom": _signs(structure)},
+        site_properties={"magmom": directions(structure).tolist()},
     )
     return bare.get_primitive_structure(use_site_props=True)
 
@@ -103,8 +109,3 @@ def _no_supercell(structure: Structure) -> SSEError:
 def _moments(structure: Structure) -> np.ndarray:
     found = structure.site_properties.get("magmom") or []
     return np.array([float(moment or 0.0) for moment in found])
-
-
-def _signs(structure: Structure) -> list[float]:
-    moments = _moments(structure)
-    return np.where(np.abs(moments) > ORDERED, np.sign(moments), 0.0).tolist()

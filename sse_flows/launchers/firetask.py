@@ -5,30 +5,26 @@ Imported whenever a worker looks at a firework, so what is heavy is imported whe
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fireworks import FiretaskBase, FWAction, explicit_serialize
 
 from sse_flows.errors import OutOfTimeError, SSEError, one_line
 from sse_flows.launchers import gates
+from sse_flows.launchers.fence import ASKED_FOR, FencedStore, Launch, Superseded
 from sse_flows.launchers.stop import being_killed
+from sse_flows.launchers.work_folder import take_over, working_folder
 from sse_flows.processes import THREAD_VARIABLES
 
 if TYPE_CHECKING:
-    from fireworks import LaunchPad
     from jobflow import Job, JobStore, Response
 
 MAX_CONTINUED = 20
 """A job that ran out of time this often is no longer continued."""
-
-ASKED_FOR = "asked_for"
-"""Key in a document's metadata: ids of further jobs that the job asked for."""
 
 _TRACEBACK_TAIL = 4000
 _connected: tuple[Any, int, Any] | None = None
@@ -54,136 +50,6 @@ class JobError(Exception):
     def to_dict(self) -> dict[str, str | None]:
         """What FireWorks stores as ``_exception._details`` of the launch."""
         return {"reason": self.reason, "mend": self.mend, "details": self.details}
-
-
-class Superseded(SSEError):
-    """Somebody else has taken over the job meanwhile."""
-
-
-class Launch:
-    """The launch of a firework that this process runs.
-
-    Parameters
-    ----------
-    launchpad
-        The LaunchPad.
-    fw_id
-        The firework, just checked out.
-    """
-
-    def __init__(self, launchpad: LaunchPad, fw_id: int):
-        self.launchpad, self.fw_id = launchpad, fw_id
-        self.launch_id = self._current()
-
-    def _current(self) -> int | None:
-        fields = {"launches": {"$slice": -1}, "fw_id": 1}
-        doc = self.launchpad.fireworks.find_one({"fw_id": self.fw_id}, fields)
-        return doc["launches"][-1] if doc and doc["launches"] else None
-
-    def check(self) -> None:
-        """Look whether this is still the launch that counts.
-
-        Raises
-        ------
-        Superseded
-            The job was given to somebody else since this process seemed to be lost.
-        """
-        if self.launch_id is None or self._current() != self.launch_id:
-            raise Superseded("the job was given to another worker; its result is not stored")
-
-    def note_place(self) -> None:
-        """Write into the launch where it runs, unless the launcher did."""
-        from sse_flows.launchers.worker import this_process
-
-        self.launchpad.launches.update_one(
-            {"launch_id": self.launch_id, "fworker.env.pid": {"$exists": False}},
-            {"$set": {f"fworker.env.{name}": value for name, value in this_process().items()}},
-        )
-
-    def ended(self, state: str, part: str) -> None:
-        """Say that the job has ended and release what waited for it; a zombie does nothing."""
-        if self.launch_id is None or self._current() != self.launch_id:
-            return
-        gates.mark_ended(self.launchpad, self.launch_id, state)
-        gates.part_may_have_ended(self.launchpad, part)
-
-
-class FencedStore:
-    """A store that keeps what a job stores until it is written; else as the store itself.
-
-    Documents are taken only from the launch that counts: first one looks what is there, then
-    whether the launch counts, and then only what was there is replaced. So one that stops short of
-    the last step, for however long, finds the result of its successor and leaves it. A document
-    whose job asks for further jobs says for which: its worker may be killed before FireWorks has
-    heard of them.
-
-    Nor does it take what somebody else has stored meanwhile: two compounds may ask for the same
-    job, and a document written again would look newer than what was made of it.
-
-    Parameters
-    ----------
-    store
-        A connected JobStore.
-    launch
-        The launch of this process.
-    is_there
-        Tells whether the result is in the store.
-    """
-
-    def __init__(
-        self, store: JobStore, launch: Launch, is_there: Callable[[], bool] = lambda: False
-    ):
-        self._store, self._launch, self._is_there = store, launch, is_there
-        self._kept: list[tuple[Any, dict[str, Any]]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def update(self, docs: Any, **options: Any) -> None:
-        """Keep a document; arguments as of :meth:`jobflow.JobStore.update`."""
-        self._kept.append((docs, options))
-
-    def write(self, asked_for: list[str], nothing: bool = False) -> None:
-        """Store what was kept.
-
-        Parameters
-        ----------
-        asked_for
-            Ids of further jobs that the job asks for.
-        nothing
-            Whether the job is done with a result of None.
-
-        Raises
-        ------
-        Superseded
-            Another launch counts by now.
-        """
-        from sse_flows.campaign.finished import NOTHING
-
-        marks = ({ASKED_FOR: asked_for} if asked_for else {}) | ({NOTHING: True} if nothing else {})
-        for docs, options in self._kept:
-            mark = {"metadata": {**(docs.metadata or {}), **marks}} if marks else None
-            seen = self._seen(docs)
-            self._launch.check()
-            if self._is_there():
-                continue
-            document = docs.model_copy(update=mark) if mark else docs
-            if not self._write(document, seen, options):
-                self._launch.check()
-                if not self._is_there():
-                    raise Superseded("another worker has stored a result of this job meanwhile")
-
-    def _seen(self, docs: Any) -> dict[str, Any] | None:
-        job = {name: dict(docs)[name] for name in ("uuid", "index")}
-        return self._store.query_one(job, properties=["completed_at"])
-
-    def _write(self, document: Any, seen: dict[str, Any] | None, options: dict[str, Any]) -> bool:
-        from sse_flows.store.durable import DurableJobStore
-
-        if isinstance(self._store, DurableJobStore):
-            return self._store.exchange(document, seen, options.get("save"))
-        self._store.update(document, **options)
-        return True
 
 
 @explicit_serialize
@@ -214,7 +80,9 @@ class CampaignFiretask(FiretaskBase):
         except Superseded as error:
             raise JobError(error.message) from None
         except Exception as error:
-            if not being_killed():  # then it stays RUNNING, for `sse recover`, and has not ended
+            if being_killed():  # it stays RUNNING, for `sse recover`, and has not ended
+                launch.note_left()
+            else:
                 launch.ended(gates.FIZZLED, fw_spec["sse"]["part"])
             raise _explained(error) from error
         if not (action.detours or action.additions):
@@ -232,7 +100,8 @@ class CampaignFiretask(FiretaskBase):
             return FWAction()
         fenced: Any = FencedStore(store, launch, lambda: _is_finished(store, job.uuid, inputs))
         try:
-            with working_folder(spec["sse"]["work"]):
+            spec["sse"]["work"] = take_over(launch, spec["sse"]["work"])
+            with launch.watched(), working_folder(spec["sse"]["work"]):
                 response = job.run(fenced)
         except OutOfTimeError as error:
             return _continued(spec, job, error)
@@ -260,23 +129,6 @@ def open_store() -> JobStore:
         store.connect()
         _connected = (configured, process, store)
     return _connected[2]
-
-
-@contextlib.contextmanager
-def working_folder(name: str) -> Iterator[None]:
-    """Work in a job's folder, removed if nothing is left in it; here where it cannot be made."""
-    folder = Path(name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        yield
-        return
-    try:
-        with contextlib.chdir(folder):
-            yield
-    finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # which refuses where there is something in it
 
 
 def _decoded(text: str) -> Job:

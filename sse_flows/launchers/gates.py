@@ -8,10 +8,14 @@ which is done once by a conditional update.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from sse_flows.launchers.refresh import refresh_unchanged
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -85,8 +89,8 @@ def settled_parts(launchpad: LaunchPad, parts: Iterable[str]) -> set[str]:
     """
     wanted = sorted(set(parts))
     found = {part: _PartState() for part in wanted}
-    for start in range(0, len(wanted), _CHUNK):
-        _read(launchpad, wanted[start : start + _CHUNK], found)
+    for some in chunks(wanted, _CHUNK):
+        _read(launchpad, some, found)
     return {part for part, state in found.items() if state.settled}
 
 
@@ -103,20 +107,26 @@ def _all_settled(launchpad: LaunchPad, parts: set[str], known: dict[str, bool]) 
 
 @dataclass
 class _PartState:
-    """State of every firework of a part, and who builds on whom."""
+    """State of every firework of a part, who builds on whom, and whether others come just now."""
 
     states: dict[int, str] = field(default_factory=dict)
     tolerant: set[int] = field(default_factory=set)
     parents: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     children: dict[int, list[int]] = field(default_factory=dict)
+    grows: bool = False
 
-    def keep(self, held: set[int]) -> None:
-        """Forget fireworks that no workflow holds: their maker runs still, or died over them."""
+    def keep(self, held: set[int], locked: bool) -> None:
+        """Forget fireworks that no workflow holds: their maker runs still, or died over them.
+
+        Where the workflow is locked, its maker is about to add them, and may be called completed
+        already: their own ends will be looked at.
+        """
+        self.grows = locked and not held.issuperset(self.states)
         self.states = {one: state for one, state in self.states.items() if one in held}
 
     @property
     def settled(self) -> bool:
-        if any(state in ACTIVE for state in self.states.values()):
+        if self.grows or any(state in ACTIVE for state in self.states.values()):
             return False
         lost: dict[int, bool] = {}
         last = [one for one in self.states if not self.children.get(one)]
@@ -137,7 +147,7 @@ class _PartState:
         return self._is_lost(parent, known)
 
 
-def _read(launchpad: LaunchPad, parts: list[str], found: dict[str, _PartState]) -> None:
+def _read(launchpad: LaunchPad, parts: Sequence[str], found: dict[str, _PartState]) -> None:
     """Read the states first and the links afterwards: a job that grows others is seen with them."""
     fields = ("fw_id", "state", "launches", "spec.sse.part", "spec._allow_fizzled_parents")
     query = {"spec.sse.part": {"$in": parts}, "state": {"$ne": "ARCHIVED"}}
@@ -149,15 +159,17 @@ def _read(launchpad: LaunchPad, parts: list[str], found: dict[str, _PartState]) 
         if doc["spec"].get("_allow_fizzled_parents"):
             state.tolerant.add(doc["fw_id"])
     links = launchpad.workflows.find(
-        {"metadata.sse.part": {"$in": parts}}, {"links": 1, "metadata.sse.part": 1}
+        {"metadata.sse.part": {"$in": parts}}, {"links": 1, "locked": 1, "metadata.sse.part": 1}
     )
     held: dict[str, set[int]] = defaultdict(set)
+    locked: set[str] = set()
     for doc in links:
         part = doc["metadata"]["sse"]["part"]
         held[part] |= {int(one) for one in doc["links"]}
+        locked |= {part} if doc.get("locked") else set()
         _add_links(found[part], doc["links"])
     for part in parts:
-        found[part].keep(held[part])
+        found[part].keep(held[part], part in locked)
 
 
 def _add_links(state: _PartState, links: dict[str, list[int]]) -> None:
@@ -199,10 +211,13 @@ def _open(launchpad: LaunchPad, fw_id: int) -> bool:
     before, a worker could be about to check it out meanwhile: FireWorks, which then finds it
     RESERVED without a launch, would call it READY once more, and it would run twice.
     """
-    changed = launchpad.fireworks.update_one(
+    from fireworks.core.launchpad import LockedWorkflowError
+
+    opened = launchpad.fireworks.find_one_and_update(
         {"fw_id": fw_id, "state": "PAUSED"}, {"$set": {"state": "WAITING"}}
     )
-    if not changed.modified_count:
+    if opened is None:
         return False
-    launchpad._refresh_wf(fw_id)
+    with contextlib.suppress(LockedWorkflowError):  # then `sse recover` wakes it
+        refresh_unchanged(launchpad, fw_id, ("WAITING", tuple(opened["launches"])))
     return True

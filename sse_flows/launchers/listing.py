@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sse_flows.launchers.snapshot import Snapshot, chunks
+from sse_flows.launchers.snapshot import CHUNK, Snapshot
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -34,7 +35,9 @@ class Listed(NamedTuple):
 def list_fireworks(launchpad: LaunchPad, ids: Iterable[int]) -> list[Listed]:
     """What is known of fireworks of which little needs to be known."""
     return [
-        one for chunk in chunks(sorted(ids)) for one in _list(launchpad, {"fw_id": {"$in": chunk}})
+        one
+        for chunk in chunks(sorted(ids), CHUNK)
+        for one in _list(launchpad, {"fw_id": {"$in": chunk}})
     ]
 
 
@@ -54,11 +57,13 @@ def read_open(launchpad: LaunchPad, keys: Iterable[str] | None, snapshot: Snapsh
     told = {part_of[fw_id] for fw_id in snapshot.fireworks if fw_id in part_of}
     ours = [key for key, part in snapshot.parts.items() if not part.done or key in told]
     found = [
-        one for chunk in chunks(ours) for one in _list(launchpad, {"spec.sse.part": {"$in": chunk}})
+        one
+        for chunk in chunks(ours, CHUNK)
+        for one in _list(launchpad, {"spec.sse.part": {"$in": chunk}})
     ]
     others: list[dict[str, Any]] = [{"$exists": True, "$nin": ours}]
     if keys is not None:
-        others = [{"$in": chunk} for chunk in chunks(sorted(set(keys) - set(ours)))]
+        others = [{"$in": chunk} for chunk in chunks(sorted(set(keys) - set(ours)), CHUNK)]
     for some in others:
         query = {"spec.sse.part": some, "state": {"$nin": ["COMPLETED", "ARCHIVED"]}}
         found += _list(launchpad, query)

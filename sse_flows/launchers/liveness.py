@@ -24,12 +24,25 @@ CLOCK_SKEW = 120.0
 """Seconds by which the clocks of two machines may differ."""
 
 
+_CUT_OFF = frozenset(("NODE_FAIL", "REQUEUED", "REVOKED"))
+"""States in which Slurm has given a job up, though its processes may live on their node."""
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """Alive, lost or unknown, and why."""
+    """Alive, lost or unknown, and why.
+
+    Attributes
+    ----------
+    state, why
+        ``alive``, ``lost`` or ``unknown``, and what that was told by.
+    dead
+        Whether the process is known to have ended; a lost one may live where nobody sees it.
+    """
 
     state: str
     why: str
+    dead: bool = False
 
 
 def job_numbers(fireworks: list[FireworkView]) -> set[str]:
@@ -56,7 +69,7 @@ def judge(firework: FireworkView, queue: Queue, now: datetime | None = None) -> 
         what = "reservation without a job" if firework.state == "RESERVED" else "run that never was"
         return _leftover(firework, what, now)
     if firework.state == "RUNNING" and launch.died is not None:
-        return Verdict(LOST, f"process {launch.pid} ended with {launch.died}")
+        return Verdict(LOST, f"process {launch.pid} ended with {launch.died}", dead=True)
     if launch.job_id is not None:
         verdict = _judge_job(launch, queue)
         known = queue.jobs.get(launch.job_id)
@@ -81,7 +94,8 @@ def _judge_job(launch: LaunchView, queue: Queue) -> Verdict:
         return Verdict(LOST, f"{name} was put back into the queue")
     if job.active:
         return _judge_active(launch, job)
-    return Verdict(LOST, f"{name} ended ({job.state.lower().replace('_', ' ')})")
+    why = f"{name} ended ({job.state.lower().replace('_', ' ')})"
+    return Verdict(LOST, why, dead=job.state not in _CUT_OFF)
 
 
 def _not_told(launch: LaunchView, queue: Queue) -> str:
@@ -110,7 +124,7 @@ def _judge_active(launch: LaunchView, job: QueueJob) -> Verdict:
 def _judge_process(launch: LaunchView) -> Verdict:
     if _process_lives(int(launch.pid or 0), launch.started):
         return Verdict(ALIVE, f"process {launch.pid} on this machine")
-    return Verdict(LOST, f"process {launch.pid} on this machine is gone")
+    return Verdict(LOST, f"process {launch.pid} on this machine is gone", dead=True)
 
 
 def _judge_ping(launch: LaunchView, now: datetime) -> Verdict:

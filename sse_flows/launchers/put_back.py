@@ -14,19 +14,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import one_line
+from sse_flows.launchers.fence import LEFT
 from sse_flows.launchers.liveness import LOST
+from sse_flows.launchers.refresh import LOCK_WAIT, UNDER_WAY, Seen, states_now
 from sse_flows.launchers.reservation import claim, give_up_claim
-from sse_flows.launchers.scene import Scene, states_now
-from sse_flows.launchers.snapshot import FireworkView, chunks
+from sse_flows.launchers.scene import Scene
+from sse_flows.launchers.snapshot import CHUNK, FireworkView
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
-
-NEVER_TWICE = ("RUNNING", "RESERVED")
-"""States in which a firework may be alive."""
-
-LOCK_WAIT = 30
-"""Seconds to wait for the lock of a workflow."""
 
 CHANGED = "it has changed just now"
 TAKEN = "another worker has just taken it over"
@@ -116,6 +113,7 @@ def _put_back(scene: Scene, part: str, requests: list[Request]) -> None:
                 _give_up(scene, chosen, BEGUN)
                 return
             if chosen:
+                _note_dead(scene, chosen, now)
                 _rewrite(scene.launchpad, node, chosen, held)
     except LockedWorkflowError:
         _leave(scene, requests, LOCKED)
@@ -130,9 +128,7 @@ def _put_back(scene: Scene, part: str, requests: list[Request]) -> None:
         _tell(scene, one)
 
 
-def _chosen(
-    scene: Scene, requests: list[Request], now: dict[int, tuple[str, tuple[int, ...]]]
-) -> list[Request]:
+def _chosen(scene: Scene, requests: list[Request], now: dict[int, Seen]) -> list[Request]:
     """Those that may be put back, of which none goes back with another."""
     chosen = []
     for one in requests:
@@ -151,7 +147,7 @@ def _chosen(
     return chosen
 
 
-def _hindrance(scene: Scene, request: Request, now: dict[int, tuple[str, tuple[int, ...]]]) -> str:
+def _hindrance(scene: Scene, request: Request, now: dict[int, Seen]) -> str:
     """Why a firework must not be put back now; empty where it may."""
     before = request.firework
     if now.get(before.fw_id) != (before.state, before.launches):
@@ -159,14 +155,12 @@ def _hindrance(scene: Scene, request: Request, now: dict[int, tuple[str, tuple[i
     for fw_id in _followers(scene, request):
         state = now[fw_id][0] if fw_id in now else ""
         verdict = scene.verdicts.get(fw_id)
-        if state in NEVER_TWICE and (verdict is None or verdict.state != LOST):
+        if state in UNDER_WAY and (verdict is None or verdict.state != LOST):
             return f"firework {fw_id}, which builds on it, may be alive; recover again later"
     return ""
 
 
-def _hold_followers(
-    scene: Scene, chosen: list[Request], now: dict[int, tuple[str, tuple[int, ...]]]
-) -> set[int] | None:
+def _hold_followers(scene: Scene, chosen: list[Request], now: dict[int, Seen]) -> set[int] | None:
     """Let no worker begin what goes back too; None if one has just done so."""
     free = {one for one in _with_followers(scene, chosen) if one in now and now[one][0] == "READY"}
     if not free:
@@ -195,10 +189,19 @@ def _rewrite(launchpad: LaunchPad, node: int, chosen: list[Request], held: set[i
     launchpad._update_wf(workflow, changed)
 
 
+def _note_dead(scene: Scene, chosen: list[Request], now: dict[int, Seen]) -> None:
+    """Mark the launches of processes known to have ended: their folders need no copy."""
+    fw_ids = _with_followers(scene, chosen) & scene.verdicts.keys()
+    dead = [now[one][1][-1] for one in fw_ids if scene.verdicts[one].dead and now[one][1]]
+    for chunk in chunks(dead, CHUNK):
+        query = {"launch_id": {"$in": chunk}, "state": "RUNNING"}
+        scene.launchpad.launches.update_many(query, {"$set": {f"sse.{LEFT}": True}})
+
+
 def end_launches(launchpad: LaunchPad, launches: list[int]) -> None:
     """Mark launches as ended that do not count any more: `lpad detect_lostruns` finds none."""
     when = datetime.now(UTC).isoformat()
-    for chunk in chunks(launches):
+    for chunk in chunks(launches, CHUNK):
         for before, after in (("RUNNING", "FIZZLED"), ("RESERVED", "READY")):
             entry: dict[str, Any] = {"state": after, "created_on": when}
             change: dict[str, Any] = {"$set": {"state": after}, "$push": {"state_history": entry}}

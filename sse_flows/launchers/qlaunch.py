@@ -1,16 +1,19 @@
-"""FireWorks' ``qlaunch -r rapidfire``, which goes on where FireWorks' own loop would end.
+"""FireWorks' ``qlaunch -r``, which loses no reservation and goes on where its loop would end.
 
 FireWorks looks whether something is READY, and then reserves it. Where a worker takes it between
 the two, FireWorks' loop calls that a failed submission and ends, and with it the campaign's supply
 of Slurm jobs. So it does where the database, or Slurm's controller, is away for longer than one
 call waits; it then says so in its log only, and exits with 0. And it reserves before the queue has
-room, so that a job waits for a ``qlaunch`` that waits. :func:`install` mends these for the loop of
-this process; other adapters than ours see FireWorks as it is.
+room, so that a job waits for a ``qlaunch`` that waits. A signal between reserving and submitting
+leaves a reservation that nobody serves, and ``qlaunch -r singleshot -f`` reserves what another has
+reserved or is about to run. :func:`install` mends these for the program of this process; other
+adapters than ours see FireWorks as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import os
 import signal
@@ -20,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fireworks import FWorker
 from fireworks.queue import queue_launcher
 
 from sse_flows.errors import SSEError, one_line
@@ -84,6 +88,7 @@ def install() -> None:
     queue_launcher.log_exception = log_exception
     if program := sys.modules.get(_PROGRAM):
         program.rapidfire = rapidfire  # type: ignore[attr-defined]
+        program.launch_rocket_to_queue = singleshot  # type: ignore[attr-defined]
 
 
 def rapidfire(launchpad: Any, fworker: Any, qadapter: Any, *args: Any, **kwargs: Any) -> None:
@@ -99,9 +104,56 @@ def rapidfire(launchpad: Any, fworker: Any, qadapter: Any, *args: Any, **kwargs:
     _failures.clear()
     _rapidfire(_Patient(launchpad), fworker, qadapter, *args, **kwargs)
     if _failures:
-        sys.stderr.write(f"qlaunch ends: {reason(_failures[0])}\n")
-        if not any(word.startswith(("-d", "--d")) for word in sys.argv[1:]):
-            raise SystemExit(1)
+        _end(reason(_failures[0]))
+
+
+def singleshot(
+    launchpad: Any,
+    fworker: Any,
+    qadapter: Any,
+    launcher_dir: str = ".",
+    reserve: bool = False,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Submit one job for ``qlaunch singleshot``; with an id only for a firework that is READY.
+
+    Raises
+    ------
+    SystemExit
+        Nothing was submitted, though it should have been; why is said on stderr.
+    """
+    if not _is_ours(qadapter):
+        return _launch_rocket_to_queue(
+            launchpad, fworker, qadapter, launcher_dir, reserve, *args, **kwargs
+        )
+    where = inspect.signature(_launch_rocket_to_queue).bind(
+        _Patient(launchpad), fworker, qadapter, launcher_dir, reserve, *args, **kwargs
+    )
+    fw_id = where.arguments.get("fw_id")
+    if fw_id and reserve:
+        # by its id FireWorks would reserve it whoever has it; a READY one goes to one of two
+        mine = FWorker(fworker.name, "", {"fw_id": fw_id}, fworker.env)
+        where.arguments |= {"fworker": mine, "fw_id": None}
+    _failures.clear()
+    done = None
+    try:
+        done = launch_rocket_to_queue(*where.args, **where.kwargs)
+    except (SSEError, RuntimeError) as error:
+        _end(reason(error))
+    else:
+        if _failures:
+            _end(reason(_failures[0]))
+        elif fw_id and not done:
+            _end(f"firework {fw_id} is not READY")
+    return done
+
+
+def _end(why: str) -> None:
+    """Say why nothing more is submitted, and end with an error; as a daemon it begins anew."""
+    sys.stderr.write(f"qlaunch ends: {why}\n")
+    if not any(word.startswith(("-d", "--d")) for word in sys.argv[1:]):
+        raise SystemExit(1)
 
 
 def launch_rocket_to_queue(

@@ -20,14 +20,9 @@ from sse_flows.launchers.listing import Listed, list_fireworks
 from sse_flows.launchers.liveness import LOST, UNKNOWN
 from sse_flows.launchers.put_back import Request, put_back
 from sse_flows.launchers.scene import Finding, Scene
-from sse_flows.launchers.snapshot import (
-    CHUNK,
-    FireworkView,
-    read_fireworks,
-    take_snapshot,
-)
-from sse_flows.launchers.snapshot import chunks as pieces
+from sse_flows.launchers.snapshot import CHUNK, FireworkView, read_fireworks, take_snapshot
 from sse_flows.launchers.watch import judge_all
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -172,7 +167,7 @@ def _rerun_without_result(scene: Scene, options: Options) -> None:
         return
     wanted = {one.fw_id: one.part for one in missing}
     requests = []
-    for chunk in pieces(sorted(wanted)):
+    for chunk in chunks(sorted(wanted), CHUNK):
         query = {"fw_id": {"$in": chunk}, "state": "COMPLETED"}
         for one in read_fireworks(scene.launchpad, query, launches=False):
             why = "finished without one"

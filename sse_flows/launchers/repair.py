@@ -14,8 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.launchers.listing import list_fireworks
+from sse_flows.launchers.refresh import is_checked_out, states_now, unchanged
 from sse_flows.launchers.scene import Scene, refresh
-from sse_flows.launchers.snapshot import PartView, chunks, moment, read_fireworks, read_parts
+from sse_flows.launchers.snapshot import CHUNK, PartView, moment, read_fireworks, read_parts
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -160,7 +162,7 @@ def _tolerant(launchpad: LaunchPad, parts: dict[str, PartView]) -> set[int]:
         for child in part.links.get(fw_id, [])
     }
     found: set[int] = set()
-    for chunk in chunks(sorted(children)):
+    for chunk in chunks(sorted(children), CHUNK):
         query = {"fw_id": {"$in": chunk}, "spec._allow_fizzled_parents": True}
         found |= {doc["fw_id"] for doc in launchpad.fireworks.find(query, {"_id": 0, "fw_id": 1})}
     return found
@@ -179,12 +181,16 @@ def workflow_state(part: PartView, tolerant: set[int]) -> str:
 
 def _write_states(scene: Scene, part: PartView, states: dict[int, str | None]) -> None:
     pad = scene.launchpad
-    for fw_id, state in states.items():
-        if state in _ENDED:
-            # FireWorks takes up an end only where it sees the state change
-            query = {"fw_id": fw_id, "state": state}
-            pad.fireworks.update_one(query, {"$set": {"state": "RUNNING"}})
-        refresh(scene, fw_id)
+    for fw_id, (state, launches) in states_now(pad, states).items():
+        if state != states[fw_id] or is_checked_out((state, launches)):
+            continue  # a worker has it, or died over it, which its age will tell
+        if state not in _ENDED:
+            refresh(scene, fw_id, (state, launches))
+            continue
+        # FireWorks takes up an end only where it sees the state change
+        again = {"$set": {"state": "RUNNING"}}
+        if pad.fireworks.update_one(unchanged(fw_id, (state, launches)), again).modified_count:
+            refresh(scene, fw_id, ("RUNNING", launches))
     _remember(pad, next(iter(part.states)))
 
 
@@ -213,7 +219,8 @@ def take_up_ends(scene: Scene, now: datetime | None = None) -> None:
             continue
         if (now - launch.ended).total_seconds() > TAKE_UP:
             scene.touched.add(one.fw_id)
-            refresh(scene, one.fw_id)
+            if not refresh(scene, one.fw_id, (one.state, one.launches)):
+                continue
             why = f"its launch {launch.launch_id} is {launch.state.lower()}"
             scene.found(NOT_TAKEN_UP, one.who, why, "taken up")
 
@@ -229,7 +236,8 @@ def wake_stuck(scene: Scene) -> None:
             allowed = _ENDED if one.tolerant else ("COMPLETED",)
             if one.state == "WAITING" and all(state in allowed for state in parents):
                 scene.touched.add(one.fw_id)
-                refresh(scene, one.fw_id)
+                if not refresh(scene, one.fw_id, (one.state, one.launches)):
+                    continue
                 scene.found(STUCK, one.who, "all that it builds on has ended", "made ready")
 
 
@@ -256,8 +264,9 @@ def archive_orphans(scene: Scene) -> None:
             continue
         mine = {"fw_id": one.fw_id, "state": one.state}
         name = (pad.fireworks.find_one(mine, {"name": 1}) or {}).get("name", str(one.fw_id))
-        if not scene.dry_run:
-            pad.fireworks.update_one(mine, {"$set": {"state": "ARCHIVED"}})
+        away = {"$set": {"state": "ARCHIVED"}}
+        if not (scene.dry_run or pad.fireworks.update_one(mine, away).modified_count):
+            continue  # it has changed just now
         scene.found(ORPHAN, name, "no workflow holds it", "archived")
 
 

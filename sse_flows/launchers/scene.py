@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sse_flows.errors import one_line
 from sse_flows.launchers.listing import Listed, read_open
 from sse_flows.launchers.liveness import Verdict
-from sse_flows.launchers.snapshot import Snapshot, chunks
+from sse_flows.launchers.refresh import LOCK_WAIT, Seen, refresh_unchanged
+from sse_flows.launchers.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -106,23 +106,24 @@ class Scene:
         return {kind: (mended[kind], left[kind]) for kind in {**mended, **left}}
 
 
-def states_now(launchpad: LaunchPad, ids: Iterable[int]) -> dict[int, tuple[str, tuple[int, ...]]]:
-    """Firework -> its state at this moment, and its launches that count."""
-    found = {}
-    for chunk in chunks(sorted(set(ids))):
-        fields = {"_id": 0, "fw_id": 1, "state": 1, "launches": 1}
-        for doc in launchpad.fireworks.find({"fw_id": {"$in": chunk}}, fields):
-            found[doc["fw_id"]] = (doc["state"], tuple(doc.get("launches", [])))
-    return found
+def refresh(scene: Scene, fw_id: int, seen: Seen) -> bool:
+    """Let FireWorks work the state of a firework out anew; one that it cannot read has failed.
 
-
-def refresh(scene: Scene, fw_id: int) -> None:
-    """Let FireWorks work the state of a firework out anew; one that it cannot read has failed."""
+    Returns
+    -------
+    bool
+        False if it has changed since it was seen, is locked or cannot be read.
+    """
     if scene.dry_run:
-        return
+        return True
+    from fireworks.core.launchpad import LockedWorkflowError
+
     try:
-        scene.launchpad._refresh_wf(fw_id)
+        return refresh_unchanged(scene.launchpad, fw_id, seen, LOCK_WAIT)
+    except LockedWorkflowError:
+        return False  # whoever holds the lock is at work on it
     except RuntimeError as error:
-        why = one_line(error.__context__ if isinstance(error.__context__, Exception) else error)
+        why = one_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
         mend = f"FireWorks has marked it as failed; see `lpad get_fws -i {fw_id} -d all`"
         scene.found("cannot be refreshed", f"firework {fw_id}", why, mend=mend)
+        return False

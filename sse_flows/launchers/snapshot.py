@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sse_flows.launchers.failures import LaunchFailure, failure_of
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -21,7 +22,7 @@ TOLD = ("RUNNING", "RESERVED", "FIZZLED", "PAUSED", "DEFUSED")
 """States of fireworks that are read one by one."""
 
 CHUNK = 2000
-"""Ids that one query names."""
+"""Ids that one query names: of MongoDB, which takes more than other stores do."""
 
 _FIREWORK = {
     "_id": 0,
@@ -246,7 +247,7 @@ def read_parts(
     if keys is None:
         queries: list[dict] = [{field_name: {"$exists": True}}]
     else:
-        queries = [{field_name: {"$in": chunk}} for chunk in chunks(sorted(set(keys)))]
+        queries = [{field_name: {"$in": chunk}} for chunk in chunks(sorted(set(keys)), CHUNK)]
     for query in queries:
         # submitting anew may have archived a part and put it on the LaunchPad again
         there = {**query, "state": {"$ne": "ARCHIVED"}}
@@ -268,16 +269,10 @@ def with_launches(launchpad: LaunchPad, docs: list[dict]) -> list[FireworkView]:
     """Views of firework documents, each with its last launch."""
     last = {doc["fw_id"]: doc["launches"][-1] for doc in docs if doc.get("launches")}
     launches: dict[int, LaunchView] = {}
-    for chunk in chunks(sorted(last.values())):
+    for chunk in chunks(sorted(last.values()), CHUNK):
         for doc in launchpad.launches.find({"launch_id": {"$in": chunk}}, _LAUNCH):
             launches[doc["launch_id"]] = _launch(doc)
     return [_firework(doc, launches.get(last.get(doc["fw_id"], -1))) for doc in docs]
-
-
-def chunks(values: list, size: int = CHUNK) -> Iterator[list]:
-    """Pieces of a list that one query can name."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 def moment(value: Any) -> datetime | None:

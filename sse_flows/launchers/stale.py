@@ -15,7 +15,8 @@ from sse_flows.campaign.finished import FinishedJobs
 from sse_flows.launchers import gates
 from sse_flows.launchers.put_back import Request, put_back
 from sse_flows.launchers.scene import Scene
-from sse_flows.launchers.snapshot import FireworkView, chunks, read_fireworks
+from sse_flows.launchers.snapshot import CHUNK, FireworkView, read_fireworks
+from sse_flows.store.chunks import chunks
 
 STALE, GATE = "older than its inputs", "gate"
 
@@ -54,7 +55,7 @@ def open_gates(scene: Scene) -> None:
         released = [one.fw_id for one in paused if settled.issuperset(one.sse["needs"])]
     else:
         released = gates.release(scene.launchpad)
-    for chunk in chunks(released):
+    for chunk in chunks(released, CHUNK):
         for one in read_fireworks(scene.launchpad, {"fw_id": {"$in": chunk}}):
             scene.found(GATE, one.who, "all that it waits for has ended", "released")
 

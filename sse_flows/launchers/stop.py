@@ -49,3 +49,8 @@ class Stop:
 def being_killed() -> bool:
     """Whether Slurm is ending this worker: what fails now has been killed, not gone wrong."""
     return _present is not None and _present.killed
+
+
+def in_worker() -> bool:
+    """Whether this process is a worker of ours, which Slurm or a user may end at any time."""
+    return _present is not None

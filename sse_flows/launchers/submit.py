@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sse_flows.errors import SSEError
 from sse_flows.garbage import collection_paused
 from sse_flows.launchers import claims, gates
+from sse_flows.launchers.archiving import archive
 from sse_flows.launchers.overlap import overlapped
 from sse_flows.launchers.parts import (
     COMPOUND,
@@ -23,10 +24,10 @@ from sse_flows.launchers.parts import (
     is_found,
     split,
 )
-from sse_flows.launchers.snapshot import chunks
 from sse_flows.launchers.specs import PRIORITY_STEP, PartPlan, Setting
 from sse_flows.launchers.submission import Submission
 from sse_flows.store import indexes
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -310,7 +311,7 @@ class Submitter:
             known = {plan.part.key: plan for plan in plans if plan.part.key in refused}
             self._repair(self._there(known), known, outcome)
 
-    def _documents(self, plans: list[PartPlan]) -> tuple[list[dict], list[dict]]:
+    def _documents(self, plans: Sequence[PartPlan]) -> tuple[list[dict], list[dict]]:
         """Workflows and fireworks of parts, with ids that are theirs."""
         first = self.launchpad.get_new_fw_id(quantity=sum(len(p.part.jobs) for p in plans))
         workflows, fireworks = [], []
@@ -337,34 +338,6 @@ class Submitter:
             tail=next((part.key for part in parts if part.kind == TAIL), None),
             submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-def archive(launchpad: LaunchPad, workflow: dict[str, Any]) -> bool:
-    """Take a workflow out of the running unless it goes on just now.
-
-    FireWorks' own ``archive_wf`` makes jobs that wait READY on the way, when a worker may take one.
-
-    Parameters
-    ----------
-    launchpad
-        The LaunchPad.
-    workflow
-        Document of the workflow; of its jobs none but completed and waiting ones may be archived.
-    """
-    nodes = workflow["nodes"]
-    quiet = ["COMPLETED", "PAUSED", "WAITING", "FIZZLED", "DEFUSED", "ARCHIVED"]
-    query = {"fw_id": {"$in": nodes}}
-    if launchpad.fireworks.find_one({**query, "state": {"$nin": quiet}}, {"fw_id": 1}):
-        return False
-    now = datetime.now(UTC)
-    launchpad.fireworks.update_many(
-        {**query, "state": {"$in": quiet}},
-        {"$set": {"state": "ARCHIVED", "updated_on": now.isoformat()}},
-    )
-    states = {str(node): "ARCHIVED" for node in nodes}
-    change = {"$set": {"state": "ARCHIVED", "fw_states": states, "updated_on": now}}
-    launchpad.workflows.update_one({"nodes": nodes[0]}, {**change, **claims.RELEASE})
-    return True
 
 
 def ensure_indexes(launchpad: LaunchPad) -> None:

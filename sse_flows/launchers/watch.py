@@ -20,12 +20,12 @@ from sse_flows.launchers.snapshot import (
     FireworkView,
     PartView,
     Snapshot,
-    chunks,
     moment,
     read_fireworks,
     read_parts,
     take_snapshot,
 )
+from sse_flows.store.chunks import chunks
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -134,7 +134,7 @@ def judge_all(launchpad: LaunchPad, snapshot: Snapshot) -> tuple[Queue, dict[int
     queue = ask_slurm(job_numbers(active))
     verdicts = {one.fw_id: judge(one, queue) for one in active}
     lost = [fw_id for fw_id, verdict in verdicts.items() if verdict.state == LOST]
-    for chunk in chunks(lost):
+    for chunk in chunks(lost, CHUNK):
         for one in read_fireworks(launchpad, {"fw_id": {"$in": chunk}}):
             before = snapshot.fireworks[one.fw_id]
             if (one.state, one.launches) != (before.state, before.launches):

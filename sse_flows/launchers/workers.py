@@ -161,11 +161,12 @@ def _run_processes(
         child = context.Process(target=_child, args=(own, limits, os.getpid()))
         child.start()
         children.append(child)
-    told = False
+    told: signal.Signals | None = None
     bad: list[Any] = []
     while alive := [child for child in children if child.is_alive()]:
-        if stop.requested and not told:
-            told = True
+        tell = signal.SIGTERM if stop.killed else signal.SIGUSR1 if stop.requested else None
+        if tell != told:  # Slurm may send SIGTERM some time after SIGUSR1
+            told = tell
             for child in alive:
                 os.kill(child.pid, signal.SIGTERM if stop.killed else signal.SIGUSR1)
         bad += _take_note(children, bad, note)

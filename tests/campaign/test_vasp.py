@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pymatgen.core import SETTINGS
+from pymatgen.core import SETTINGS, Lattice, Structure
 
 from sse_flows.campaign.environment import inspect_environment
 from sse_flows.campaign.flow import Plan
@@ -102,6 +102,40 @@ def test_keys_follow_what_is_computed_and_not_the_machine(pool):
     dense = keys_of(campaign_of(pool, {"name": "vasp", "supercell_kpoints": 1000}))
     assert dense["relax"] == plain["relax"]
     assert dense["phonons"] != plain["phonons"]
+
+
+def magnetic(pool, moments, **code):
+    """A campaign of a lithium ferrite whose two iron atoms have moments, or none."""
+    layers = Structure(
+        Lattice.tetragonal(4.35, 3.9),
+        ["Fe", "Fe", "Li", "Li", "O", "O", "O", "O"],
+        [
+            *([0.5, 0, 0.5], [0, 0.5, 0.5], [0, 0, 0], [0.5, 0.5, 0]),
+            *([0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5], [0.5, 0.5, 0.5]),
+        ],
+    )
+    if moments:
+        layers.add_site_property("magmom", [*moments, *[0.0] * 6])
+    (pool / "ferrite.json").write_text(layers.to_json())
+    return campaign_of(pool, {"name": "vasp", **code}, ["ferrite.json"])
+
+
+def test_an_order_of_the_source_reaches_relaxation_and_supercells(pool):
+    jobs = {job.name: job for job, _ in magnetic(pool, [4.1, -4.1]).flow().iterflow()}
+    (cell,) = jobs["relax"].function_args
+    assert sorted(cell.site_properties["magmom"]) == [-1.0, *[0.0] * 6, 1.0]
+    forces = jobs["run_phonon_displacements"].function_kwargs["phonon_maker"]
+    assert forces.order.uuid == jobs["relax"].uuid
+
+
+def test_without_an_order_or_without_spins_moments_change_no_key(pool):
+    plain = keys_of(magnetic(pool, None), "ferrite")
+    for moments in ([4.1, 4.0], [0.01, -0.01]):
+        assert keys_of(magnetic(pool, moments), "ferrite") == plain
+    assert keys_of(magnetic(pool, [4.1, -4.1]), "ferrite")["relax"] != plain["relax"]
+    for code in ({"spin": "none"}, {"incar": {"ISPIN": 1}}):
+        without = keys_of(magnetic(pool, None, **code), "ferrite")
+        assert keys_of(magnetic(pool, [4.1, -4.1], **code), "ferrite") == without
 
 
 def test_the_check_names_program_version_and_potcars(pool):

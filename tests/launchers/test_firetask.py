@@ -98,7 +98,8 @@ def test_a_job_that_slurm_killed_has_not_ended(cluster, monkeypatch, tmp_path, k
     worker.stop.requested = worker.stop.killed = killed
     worker.drain(1)
     assert cluster.states() == {"RUNNING" if killed else "FIZZLED": 1}
-    assert "sse" not in cluster.launchpad.launches.find_one({})  # where the end is marked
+    marks = cluster.launchpad.launches.find_one({}).get("sse", {})
+    assert marks == ({"left": True} if killed else {})
 
 
 def test_a_job_out_of_time_goes_on_where_it_stopped(cluster):

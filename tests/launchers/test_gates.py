@@ -155,16 +155,29 @@ def test_nobody_can_take_a_gate_that_is_half_open(monkeypatch):
     """FireWorks would call it READY again in the midst of its checkout."""
     launchpad = memory_launchpad()
     put(launchpad, "t", ["PAUSED"], needs={0: ["gone"]})
-    refresh, taken = launchpad._refresh_wf, []
+    refresh, taken = gates.refresh_unchanged, []
 
-    def late(fw_id):
+    def late(*args):
         taken.append(launchpad._get_a_fw_to_run())  # the first step of a checkout
-        refresh(fw_id)
+        return refresh(*args)
 
-    monkeypatch.setattr(launchpad, "_refresh_wf", late)
+    monkeypatch.setattr(gates, "refresh_unchanged", late)
     assert gates.release(launchpad) == [1]
     assert taken == [None]
     assert states(launchpad) == {1: "READY"}
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_part_is_not_settled_while_its_last_job_adds_others(locked):
+    """FireWorks writes the new ones, then calls their maker completed, and then they are linked."""
+    launchpad = memory_launchpad()
+    put(launchpad, "p", ["COMPLETED"])
+    task = {"sse": {"part": "p"}, "_tasks": [TASK]}
+    launchpad.fireworks.insert_one({"fw_id": 2, "state": "READY", "spec": task, "launches": []})
+    if locked:
+        launchpad.workflows.update_one({"nodes": 1}, {"$set": {"locked": True}})
+    # without the lock their maker died over them
+    assert gates.settled_parts(launchpad, ["p"]) == (set() if locked else {"p"})
 
 
 def test_what_a_user_paused_stays_paused():

@@ -10,12 +10,18 @@ import sys
 import pytest
 
 from sse_flows.launchers import recover as module
+from sse_flows.launchers.fence import LEFT
 from sse_flows.launchers.workers import mark_died
 from sse_flows.testing.launchpad_states import CHAIN, kinds
 
 
 def launch_of(bench, fw_id: int) -> dict:
     return bench.pad.launches.find_one({"fw_id": fw_id})
+
+
+def left_its_folder(bench, fw_id: int) -> bool:
+    """Whether the process of the launch is known to have ended: its successor copies nothing."""
+    return launch_of(bench, fw_id).get("sse", {}).get(LEFT, False)
 
 
 def test_nothing_is_found_where_nothing_is_wrong(bench, mend, slurm):
@@ -30,16 +36,17 @@ def test_nothing_is_found_where_nothing_is_wrong(bench, mend, slurm):
 
 
 @pytest.mark.parametrize(
-    ("state", "why"),
+    ("state", "why", "dead"),
     [
-        (None, "not in the queue any more"),
-        ("CANCELLED", "ended (cancelled)"),
-        ("TIMEOUT", "ended (timeout)"),
-        ("OUT_OF_MEMORY", "ended (out of memory)"),
-        ("PENDING", "put back into the queue"),
+        (None, "not in the queue any more", False),
+        ("CANCELLED", "ended (cancelled)", True),
+        ("TIMEOUT", "ended (timeout)", True),
+        ("OUT_OF_MEMORY", "ended (out of memory)", True),
+        ("NODE_FAIL", "ended (node fail)", False),
+        ("PENDING", "put back into the queue", False),
     ],
 )
-def test_a_run_whose_job_is_gone_is_put_back(bench, mend, slurm, state, why):
+def test_a_run_whose_job_is_gone_is_put_back(bench, mend, slurm, state, why, dead):
     part = bench.part("a", CHAIN)
     bench.start(part["relax"], 5)
     slurm.set(**({"j5": state} if state else {}))
@@ -49,6 +56,7 @@ def test_a_run_whose_job_is_gone_is_put_back(bench, mend, slurm, state, why):
     assert bench.state(part["relax"]) == "READY"
     assert bench.remembered(part["relax"]) == "READY"
     assert launch_of(bench, part["relax"])["state"] == "FIZZLED"
+    assert left_its_folder(bench, part["relax"]) is dead
 
 
 def test_a_process_that_died_in_a_job_that_goes_on_is_put_back(bench, mend, slurm):
@@ -64,6 +72,7 @@ def test_a_process_that_died_in_a_job_that_goes_on_is_put_back(bench, mend, slur
     found = mend()
     assert [(one.kind, one.who) for one in found] == [(module.LOST_RUN, "a relax")]
     assert "process 77 ended with -9" in found[0].why
+    assert left_its_folder(bench, part["relax"])
     assert bench.state(other["relax"]) == "RUNNING"
 
 
@@ -153,6 +162,7 @@ def test_processes_of_this_machine_are_looked_at(bench, mend):
     assert [(one.kind, one.who) for one in found] == [(module.LOST_RUN, "b relax")]
     assert bench.state(here["relax"]) == "RUNNING"
     assert bench.state(gone["relax"]) == "READY"
+    assert left_its_folder(bench, gone["relax"])
 
 
 def test_a_number_given_to_a_later_process_is_not_the_old_one(bench, mend):

@@ -67,6 +67,12 @@ def ready(launchpad, number=1):
         launchpad.add_wf(Workflow([Firework([PyTask(func="time.sleep", args=[0])])]))
 
 
+def one(launchpad, adapter, folder, fw_id=None):
+    """One submission in reservation mode, as FireWorks' program calls it."""
+    options = (str(folder), True, "CRITICAL", False, False, fw_id)
+    qlaunch.singleshot(launchpad, FWorker(), adapter, *options)
+
+
 def loop(launchpad, adapter, folder, nlaunches=1):
     """FireWorks' own loop in reservation mode."""
     queue_launcher.rapidfire(
@@ -171,9 +177,15 @@ def qlaunch_rapidfire(launchpad, adapter, folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("moment", ["reserve_fw", "change_launch_dir", "set_reservation_id"])
+@pytest.mark.parametrize(
+    ("launch", "moment"),
+    [
+        *((loop, moment) for moment in ("reserve_fw", "change_launch_dir", "set_reservation_id")),
+        *((one, moment) for moment in ("reserve_fw", "set_reservation_id")),
+    ],
+)
 def test_a_signal_waits_until_what_was_reserved_is_submitted(
-    launchpad, adapter, tmp_path, monkeypatch, moment, number
+    launchpad, adapter, tmp_path, monkeypatch, launch, moment, number
 ):
     class Ended(BaseException):
         """In place of the end of the process."""
@@ -193,7 +205,7 @@ def test_a_signal_waits_until_what_was_reserved_is_submitted(
     before = signal.signal(number, end)
     try:
         with pytest.raises(Ended):
-            loop(launchpad, adapter, tmp_path, nlaunches=0)
+            launch(launchpad, adapter, tmp_path)
         assert signal.getsignal(number) is end
     finally:
         signal.signal(number, before)
@@ -201,6 +213,60 @@ def test_a_signal_waits_until_what_was_reserved_is_submitted(
     [reserved] = launchpad.launches.find({})
     assert any("reservation_id" in one for one in reserved["state_history"])
     assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
+
+
+@pytest.mark.parametrize("state", ["RESERVED", "RUNNING"])
+def test_one_by_its_id_is_not_taken_from_another(launchpad, adapter, tmp_path, capsys, state):
+    ready(launchpad, 2)
+    launchpad.checkout_fw(FWorker(), str(tmp_path), fw_id=1, state=state)
+    before = launchpad.fireworks.find_one({"fw_id": 1}), list(launchpad.launches.find())
+    with pytest.raises(SystemExit) as caught:
+        one(launchpad, adapter, tmp_path, fw_id=1)
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "qlaunch ends: firework 1 is not READY"
+    assert before == (launchpad.fireworks.find_one({"fw_id": 1}), list(launchpad.launches.find()))
+    one(launchpad, adapter, tmp_path, fw_id=2)
+    assert len(adapter.submitted) == 1
+    [launch] = launchpad.launches.find({"fw_id": 2})
+    assert (launch["state"], launch["state_history"][-1]["reservation_id"]) == ("RESERVED", "17")
+
+
+def test_a_lost_race_is_no_error_of_one_submission(launchpad, adapter, tmp_path, monkeypatch):
+    one(launchpad, adapter, tmp_path)  # nothing is there
+    ready(launchpad)
+    outrun(launchpad, monkeypatch)
+    one(launchpad, adapter, tmp_path)
+    assert adapter.submitted == []
+
+
+def test_why_one_submission_fails_is_said_on_stderr(
+    launchpad, adapter, tmp_path, monkeypatch, capsys
+):
+    ready(launchpad)
+    adapter.errors += [PASSING[1], RuntimeError("sbatch: invalid account")]
+    with pytest.raises(SystemExit):
+        one(launchpad, adapter, tmp_path)
+    assert capsys.readouterr().err.splitlines()[-1] == "qlaunch ends: sbatch: invalid account"
+    assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
+
+    def full(self, patience=None):
+        raise SlurmAway("squeue gave no answer")
+
+    monkeypatch.setattr(Adapter, "wait_for_room", full)
+    with pytest.raises(SystemExit):
+        one(launchpad, adapter, tmp_path)
+    assert capsys.readouterr().err.splitlines()[-1] == "qlaunch ends: squeue gave no answer"
+    assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
+
+
+def test_the_program_uses_all_of_it(monkeypatch):
+    from fireworks.scripts import qlaunch_run
+
+    for name in ("rapidfire", "launch_rocket_to_queue"):
+        monkeypatch.setattr(qlaunch_run, name, getattr(qlaunch_run, name))
+    qlaunch.install()
+    assert qlaunch_run.rapidfire is qlaunch.rapidfire
+    assert qlaunch_run.launch_rocket_to_queue is qlaunch.singleshot
 
 
 def test_other_adapters_see_fireworks_as_it_is(monkeypatch):
@@ -211,6 +277,8 @@ def test_other_adapters_see_fireworks_as_it_is(monkeypatch):
     pad, adapter = object(), CommonAdapter("SLURM")
     qlaunch.launch_rocket_to_queue(pad, None, adapter, "folder", reserve=True)
     assert calls == [((pad, None, adapter, "folder"), {"reserve": True})]
+    qlaunch.singleshot(pad, None, adapter, "folder", True, fw_id=7)
+    assert calls[1:] == [((pad, None, adapter, "folder", True), {"fw_id": 7})]
 
 
 @pytest.mark.slurm
@@ -232,6 +300,21 @@ def test_nothing_is_reserved_while_the_queue_is_full(cluster, launchpad, site):
     finally:
         end_process(launch)
     assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
+
+
+@pytest.mark.slurm
+def test_one_firework_is_submitted_once_by_its_id(cluster, launchpad, site):
+    site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 1")
+    ready(launchpad)
+    command = [shutil.which("qlaunch"), "-r", "singleshot", "-f", "1"]
+    first, second = (
+        subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2)
+    )
+    assert (first.returncode, second.returncode) == (0, 1), first.stderr + second.stderr
+    assert second.stderr.splitlines()[-1] == "qlaunch ends: firework 1 is not READY"
+    done = {"state": "COMPLETED"}
+    wait_until(lambda: launchpad.fireworks.count_documents(done) == 1, 300, "the job")
+    assert launchpad.launches.count_documents({}) == 1
 
 
 @pytest.mark.slurm

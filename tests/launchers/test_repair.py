@@ -132,6 +132,25 @@ def test_fireworks_without_a_workflow_are_archived(bench, mend):
     assert {bench.state(number) for number in (997, 998, 999)} == {"ARCHIVED"}
 
 
+def test_an_orphan_that_a_worker_takes_after_the_look_is_not_called_archived(bench, monkeypatch):
+    part = bench.part("a", CHAIN)
+    doc = bench.pad.fireworks.find_one({"fw_id": part["relax"]})
+    doc.pop("_id")
+    bench.pad.fireworks.insert_one({**doc, "fw_id": 999})
+    looked = repair._is_orphan
+
+    def then_taken(*args):
+        bench.pad.fireworks.update_one({"fw_id": 999}, {"$set": {"state": "RESERVED"}})
+        return looked(*args)
+
+    monkeypatch.setattr(repair, "_is_orphan", then_taken)
+    scene = Scene(bench.pad, bench.store, list(bench.ids))
+    scene.snapshot = take_snapshot(bench.pad, None)
+    repair.archive_orphans(scene)
+    assert scene.findings == []
+    assert bench.state(999) == "RESERVED"
+
+
 def test_a_complete_workflow_with_a_firework_that_is_not_is_mended(bench, mend):
     part = bench.part("a", {"relax": []})
     bench.finish(part["relax"])

@@ -42,6 +42,8 @@ class Vasp:
         Of vasp_std and vasp_gam; empty for those of atomate2's settings where the job runs.
     elements
         Elements that it has POTCARs for; set by :meth:`of`.
+    order
+        Cell whose magnetic moments supercells start with; set by :meth:`with_order`.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Vasp:
     command: str = ""
     gamma_command: str = ""
     elements: tuple[str, ...] = ()
+    order: Any = None
 
     @property
     def method(self) -> str:
@@ -70,8 +73,8 @@ class Vasp:
 
     @property
     def keeps_order(self) -> bool:
-        """No: its supercells start with the moments of the elements."""
-        return False
+        """Whether a magnetic order is carried into supercells: with spins it is."""
+        return int(self._content.get("ISPIN") or 1) == 2 if self._owns_spin else self.spin != "none"
 
     @property
     def gives_band_gap(self) -> bool:
@@ -102,8 +105,8 @@ class Vasp:
         return code
 
     def with_order(self, cell: Any) -> Vasp:
-        """Return the code as it is."""
-        return self
+        """The code, whose supercells start with the magnetic moments of a cell, or reference."""
+        return replace(self, order=cell)
 
     def relax_maker(self, force_max: float = 0.001, steps: int = 500) -> RelaxMaker:
         """Maker of a relaxation to `force_max` (eV/Å) that keeps the space group."""
@@ -119,7 +122,9 @@ class Vasp:
         """atomate2's phonon maker for an already relaxed cell; displacements in Å."""
         rule = self.supercell_kpoints or self._density
         forces = ForcesMaker(
-            input_set_generator=self._inputs("forces", {"NSW": 0}, rule), launch=self._launch
+            input_set_generator=self._inputs("forces", {"NSW": 0}, rule),
+            launch=self._launch,
+            order=self.order,
         )
         return PhononMaker(
             displacement=displacement,
@@ -138,6 +143,11 @@ class Vasp:
         """Maker of Born charges and dielectric tensor."""
         response = {"NSW": 0, "LEPSILON": True}
         return BornMaker(input_set_generator=self._inputs("born", response), launch=self._launch)
+
+    @property
+    def _owns_spin(self) -> bool:
+        """Whether the user's INCAR says if there are spins."""
+        return "ISPIN" in self._content
 
     @property
     def _is_made_up(self) -> bool:
@@ -178,5 +188,5 @@ class Vasp:
             rule or self.kpoints or self._preset["kpoints"],
             self._potcars,
             self.potcar_functional,
-            "incar" if "ISPIN" in self._content else self.spin,
+            "incar" if self._owns_spin else self.spin,
         )

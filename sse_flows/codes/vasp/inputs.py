@@ -13,7 +13,8 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
 
 from sse_flows.codes.sites import site_symbols
-from sse_flows.codes.spin import is_polarised
+from sse_flows.codes.spin import has_order, is_polarised
+from sse_flows.codes.vasp.magnetism import LORBIT, start_moments
 from sse_flows.codes.vasp.potcars import Potcar
 from sse_flows.codes.vasp.presets import presets
 from sse_flows.errors import SSEError
@@ -25,6 +26,8 @@ LINEAR_RESPONSE_REFUSES = frozenset(("NCORE", "NPAR"))
 """Keys that VASP does not take together with LEPSILON."""
 
 _ROUNDING = 1e-4  # of a number of k points
+
+_LORBIT_MOMENTS = 10  # from here on VASP writes the moments of the atoms
 
 _RELAX_ONLY = frozenset(("IBRION", "POTIM", "NFREE", "IOPT", "SMASS"))
 
@@ -95,7 +98,8 @@ def _is_cube(number: int) -> bool:
 class Inputs(VaspInputGenerator):
     """atomate2's input generator with all that it leaves to the machine settled.
 
-    The INCAR is that of ``config_dict``, and ISPIN 2 where the crystal asks for it.
+    The INCAR is that of ``config_dict``, ISPIN 2 where the crystal asks for it, and the moments of
+    the sites where they stand in an order.
 
     Attributes
     ----------
@@ -120,10 +124,21 @@ class Inputs(VaspInputGenerator):
 
     @property
     def incar_updates(self) -> dict[str, Any]:
-        """Spin, as the structure wants it."""
-        if self.spin == "incar" or self.structure is None:
+        """Spin and magnetic order, as the structure wants them."""
+        if self.structure is None:
             return {}
-        return {"ISPIN": 2 if is_polarised(self.structure, self.spin) else 1}
+        incar = self.config_dict["INCAR"]
+        if self.spin == "incar":
+            spin, polarised = {}, incar.get("ISPIN") == 2
+        else:
+            polarised = is_polarised(self.structure, self.spin)
+            spin = {"ISPIN": 2 if polarised else 1}
+        if not (polarised and has_order(self.structure)):
+            return spin
+        order: dict[str, Any] = {"MAGMOM": start_moments(self.structure, incar.get("MAGMOM", {}))}
+        if not incar.get("LEPSILON") and int(incar.get("LORBIT", 0)) < _LORBIT_MOMENTS:
+            order["LORBIT"] = LORBIT
+        return {**spin, **order}
 
     @property
     def kpoints(self) -> Kpoints:

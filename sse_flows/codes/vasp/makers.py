@@ -20,9 +20,11 @@ from pymatgen.io.vasp import Kpoints, Outcar
 
 from sse_flows.codes.born import METAL_NOTE, check_neutral, is_metal
 from sse_flows.codes.labels import run_labels
+from sse_flows.codes.spin import carry_moments, has_order
 from sse_flows.codes.vasp.documents import VaspBornDocument, VaspDocument
 from sse_flows.codes.vasp.inputs import Inputs, mesh
 from sse_flows.codes.vasp.launch import Launch
+from sse_flows.codes.vasp.magnetism import changed_moments
 from sse_flows.codes.vasp.run import Calculation
 from sse_flows.codes.vasp.symmetry import check_symmetry, right_handed, symmetrised
 from sse_flows.errors import SSEError
@@ -87,7 +89,11 @@ class VaspMaker(BaseVaspMaker):
         calculation = Calculation(
             name or self.name, inputs, self.launch, self.run_vasp_kwargs, self.task_document_kwargs
         )
-        return calculation.compute(folder, structure)
+        document = calculation.compute(folder, structure)
+        found: Any = document.structure
+        if has_order(structure) and "magmom" not in found.site_properties:
+            found.add_site_property("magmom", list(structure.site_properties["magmom"]))
+        return document
 
 
 @dataclass
@@ -95,9 +101,16 @@ class ForcesMaker(VaspMaker):
     """Energy, forces and band edges of a structure as it is, with the k points asked for.
 
     The supercells of a crystal are computed alike, or their forces do not belong together.
+
+    Parameters
+    ----------
+    order
+        Cell whose magnetic moments (site property ``magmom``) the structures start with, which
+        are supercells of it, displaced or not; None for the moments of the structures themselves.
     """
 
     name: str = "forces"
+    order: Structure | None = None
 
     def run(self, structure: Structure) -> VaspDocument:
         """What the job does, in the present folder.
@@ -105,9 +118,22 @@ class ForcesMaker(VaspMaker):
         Raises
         ------
         SSEError
-            It failed, or needed other k points.
+            It failed, needed other k points, or lost its magnetic order.
         """
+        if self.order is not None:
+            structure = carry_moments(self.order, structure)
         document = super().run(structure)
+        self._check_kpoints(structure, document)
+        changed = _changed_order(structure, document)
+        if changed:
+            raise SSEError(
+                f"the magnetic order changed ({changed}), so that the forces do not belong to "
+                f"those of other supercells; output in {Path.cwd()}",
+                mend="Set code.incar (MAGMOM, ALGO, AMIX, LDAUU), or code.spin: none",
+            )
+        return document
+
+    def _check_kpoints(self, structure: Structure, document: VaspDocument) -> None:
         points = Kpoints.from_file(zpath("KPOINTS"))
         wanted = mesh(structure, self.input_set_generator.rule)
         if points.style != Kpoints.supported_modes.Gamma or list(points.kpts[0]) != wanted:
@@ -117,7 +143,6 @@ class ForcesMaker(VaspMaker):
                 f"{Path.cwd()}",
                 mend="Set code.incar (ALGO, AMIX, BMIX), or code.supercell_kpoints",
             )
-        return document
 
 
 @dataclass
@@ -165,6 +190,9 @@ class RelaxMaker(VaspMaker):
         if self.relax_cell:
             check_stress(document)
         notes += [*([gained] if gained else []), *document.corrections]
+        changed = _changed_order(start, document)
+        if changed:  # a state of the crystal all the same, and its supercells start with it
+            notes.append(f"the magnetic order changed on relaxing ({changed})")
         return document.model_copy(update={"corrections": notes, "task_label": self.name})
 
     def _inputs(self, structure: Structure) -> tuple[Inputs, Inputs]:
@@ -185,7 +213,7 @@ class RelaxMaker(VaspMaker):
             document = self.compute(folder / f"relax-{number}", structure, inputs, label)
             notes += document.corrections
             self._check_forces(document)
-            relaxed: Any = document.structure
+            relaxed = _with_order(structure, document)
             strain = _strain(structure, relaxed)
             structure = relaxed
             if not self.relax_cell or strain <= STRAIN_MAX:
@@ -246,6 +274,19 @@ class BornMaker(VaspMaker):
             corrections=document.corrections,
             **labels,
         )
+
+
+def _with_order(asked: Structure, document: VaspDocument) -> Structure:
+    """What came out, in the order that went in: calculations of a crystal start alike."""
+    found: Any = document.structure
+    if not has_order(asked):
+        return found
+    return found.copy(site_properties={**found.site_properties, **asked.site_properties})
+
+
+def _changed_order(asked: Structure, document: VaspDocument) -> str:
+    found: Any = document.structure
+    return changed_moments(asked, found) if has_order(asked) else ""
 
 
 def check_stress(document: VaspDocument) -> None:

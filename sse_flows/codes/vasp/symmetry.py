@@ -11,6 +11,8 @@ from ase.spacegroup.symmetrize import refine_symmetry
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from sse_flows.codes.spin import has_order
+from sse_flows.codes.vasp.magnetism import told_apart
 from sse_flows.errors import SSEError
 
 TOLERANCE = 1e-2
@@ -48,6 +50,9 @@ def right_handed(structure: Structure) -> Structure:
 def check_symmetry(before: Structure, after: Structure) -> str | None:
     """Refuse a relaxation that lost symmetry; say if it found more.
 
+    Of a magnetic order it is the symmetry of atoms up and atoms down as different ones that VASP
+    keeps. A cubic crystal whose layers stand against each other is strained on relaxing.
+
     Returns
     -------
     str or None
@@ -58,6 +63,8 @@ def check_symmetry(before: Structure, after: Structure) -> str | None:
     SSEError
         The space group is another one, without containing that of the start.
     """
+    if has_order(before):
+        before, after = (told_apart(one, before) for one in (before, after))
     first, last = (SpacegroupAnalyzer(one, symprec=TOLERANCE) for one in (before, after))
     names = [
         f"{one.get_space_group_symbol()} ({one.get_space_group_number()})" for one in (first, last)
