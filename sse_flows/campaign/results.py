@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,7 +74,19 @@ class CampaignResults:
         return [found[one] for one in ids if one in found]
 
     def dynamics(self, compound: str) -> LatticeDynamics | None:
-        """Lattice dynamics of one compound, large arrays included."""
+        """Lattice dynamics of one compound, large arrays included; None while there are none.
+
+        Raises
+        ------
+        SSEError
+            The campaign has no such compound.
+        """
+        if compound not in self.plan.jobs:
+            near = get_close_matches(compound, self.plan.jobs, n=1)
+            raise SSEError(
+                f"the campaign {self.plan.name} has no compound {compound!r}",
+                mend=f"Did you mean {near[0]}?" if near else "The index of table() has them",
+            )
         job = self.plan.jobs[compound]["phonons"]
         return self._documents([job], LatticeDynamics, load=True).get(job)
 
