@@ -10,6 +10,8 @@ from sse_flows.campaign.events import EVENTS_FILE
 from sse_flows.campaign.flow import Plan, settings_of
 from sse_flows.campaign.local import CampaignOutcome
 from sse_flows.campaign.manifest import read_manifest
+from sse_flows.campaign.places import PLAN_FILE
+from sse_flows.campaign.run import lock
 from sse_flows.campaign.status import Problem, Status
 from sse_flows.launchers.submission import SUBMISSION_FILE
 
@@ -193,6 +195,13 @@ def test_a_run_is_an_error_only_if_nothing_came_through(sse, monkeypatch, states
     assert result.code == code
     assert result.errors[0] == "failed: 0 (relax): no convergence -> Mend it"
     assert ("error: no compound came through" in result.err) is (code == 1)
+
+
+def test_a_second_run_leaves_the_plan_of_the_first(sse, campaign, begun):
+    before = (begun / PLAN_FILE).read_text()
+    with lock(begun):
+        assert_one_line(sse("run", campaign()), "is running already")
+    assert (begun / PLAN_FILE).read_text() == before
 
 
 def test_parquet_needs_a_file(sse, campaign, begun, tmp_path):
