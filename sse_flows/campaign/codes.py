@@ -5,11 +5,21 @@ To add a code: a model with its ``name`` and ``make``, put into `CODES`.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
 if TYPE_CHECKING:
     from sse_flows.codes.code import Code
@@ -46,11 +56,32 @@ class ForceFieldSection(_CodeSection):
 def _one_of(known: Collection[str], value: str) -> str:
     """The value, if it is a known one."""
     if value not in known:
-        raise ValueError(f"{value!r} is not one of {', '.join(known)}")
+        raise ValueError(f"give one of {', '.join(known)}{_nearest(value, known)}")
     return value
 
 
-KPoints = Annotated[list[int], Field(min_length=3, max_length=3)] | Annotated[float, Field(gt=0)]
+def _nearest(value: str, known: Collection[str]) -> str:
+    """The known name that was meant, as a question; empty where none is like it."""
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(value.lower(), names, n=1)
+    return f"; did you mean {names[near[0]]}?" if near else ""
+
+
+def _kpoints(kinds: str) -> WrapValidator:
+    """Say in one line which kinds of k points there are; pydantic says it once a kind."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"give {kinds}") from None
+
+    return WrapValidator(check)
+
+
+_Mesh = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)]
+_Number = Annotated[float, Field(gt=0)]
+KPoints = Annotated[_Mesh | _Number, _kpoints("a mesh such as [5, 5, 5], or a spacing in 1/Å")]
 
 
 class EspressoSection(_CodeSection):
@@ -76,6 +107,11 @@ class EspressoSection(_CodeSection):
         from sse_flows.codes.espresso.inputs import presets
 
         return _one_of(presets(), value)
+
+    @field_validator("functional")
+    @classmethod
+    def _is_spelt_as_in_files(cls, value: str | None) -> str | None:
+        return value and {"pbe": "PBE", "pbesol": "PBEsol", "lda": "LDA"}.get(value.lower(), value)
 
     @field_validator("input")
     @classmethod
@@ -110,7 +146,10 @@ class KPointLength(BaseModel):
     length: float = Field(gt=0, description="Å; int(length |b| + 1/2) points along each vector b")
 
 
-VaspKPoints = KPoints | KPointLength
+VaspKPoints = Annotated[
+    _Mesh | _Number | KPointLength,
+    _kpoints("a mesh such as [5, 5, 5], points times atoms such as 5000, or {length: 19.7} in Å"),
+]
 
 
 class VaspSection(_CodeSection):
@@ -184,6 +223,9 @@ CODES = ("forcefield", "espresso", "vasp")
 def _named(value: Any) -> Any:
     """``code: espresso`` and ``code: CHGNet`` for short, and the default's name."""
     if isinstance(value, str):
+        is_name = value.replace("-", "").isalnum()  # not a file of a force field
+        if value not in CODES and is_name and (meant := _nearest(value, CODES)):
+            raise ValueError(f"no code has that name{meant}")
         return {"name": value} if value in CODES else {"name": CODES[0], "model": value}
     if isinstance(value, Mapping):
         return {"name": CODES[0], **value}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from sse_flows.errors import SSEError
 
 if TYPE_CHECKING:
+    from sse_flows.campaign.manifest import Manifest
     from sse_flows.codes.code import Code
 
 State = Literal["ok", "missing", "broken"]
@@ -166,20 +167,19 @@ def _espresso() -> list[Finding]:
     return [_espresso_program("pw.x", ""), _espresso_program("ph.x", ""), pseudo]
 
 
-def _espresso_program(name: str, command: str) -> Finding:
+def _espresso_program(name: str, command: str, absent: State = "missing") -> Finding:
     from sse_flows.codes.espresso.check import find_program
     from sse_flows.codes.espresso.job import Launch
 
     try:
         program = find_program(Launch(command), name)
     except SSEError as error:
-        return Finding(name, "missing", error.message, error.mend)
+        return Finding(name, absent, error.message, error.mend)
     if program is None:
-        mend = (
-            "for Quantum ESPRESSO only: apt-get install quantum-espresso, or set "
-            "SSE_ESPRESSO_COMMAND"
-        )
-        return Finding(name, "missing", "not found", mend)
+        mend = "apt-get install quantum-espresso, or set SSE_ESPRESSO_COMMAND or code.command"
+        only = "" if absent == "broken" else "for Quantum ESPRESSO only: "
+        wanted = " ".join(Launch(command).words(name))
+        return Finding(name, absent, f"{wanted!r} not found", f"{only}{mend}")
     version = f"version {program.version}" if program.version else "version unknown"
     parallel = f", {program.parallel}" if program.parallel else ""
     return Finding(name, "ok", f"{program.path}, {version}{parallel}")
@@ -201,7 +201,9 @@ def _vasp() -> list[Finding]:
     return [_vasp_program("", ""), _vasp_program("", "", gamma=True), potcars]
 
 
-def _vasp_program(command: str, gamma_command: str, gamma: bool = False) -> Finding:
+def _vasp_program(
+    command: str, gamma_command: str, gamma: bool = False, absent: State = "missing"
+) -> Finding:
     from sse_flows.codes.vasp.check import find_program
     from sse_flows.codes.vasp.launch import GAMMA, STANDARD, Launch
 
@@ -210,8 +212,9 @@ def _vasp_program(command: str, gamma_command: str, gamma: bool = False) -> Find
     program = find_program(launch, gamma)
     if program is None:
         text = launch.commands()[int(gamma)]
-        mend = "for VASP only: load its module, or set VASP_CMD of atomate2 (ATOMATE2_VASP_CMD)"
-        return Finding(name, "missing", f"{text!r} not found", mend)
+        only = "" if absent == "broken" else "for VASP only: "
+        mend = f"{only}load its module, or set VASP_CMD of atomate2 (ATOMATE2_VASP_CMD)"
+        return Finding(name, absent, f"{text!r} not found", mend)
     version = f"version {program.version}" if program.version else "version unknown"
     starter = f", started by {program.starter}" if program.starter else ""
     return Finding(name, "ok", f"{program.path}, {version}{starter}")
@@ -228,13 +231,25 @@ def _campaign(path: Path) -> list[Finding]:
         findings = [Finding(f"code of {campaign.manifest.name}", "ok", code.method)]
     except SSEError as error:
         return [Finding("code of the campaign", "broken", error.message, error.mend)]
-    if campaign.manifest.code.name == "espresso" and campaign.manifest.code.command:
-        findings.append(_espresso_program("pw.x", campaign.manifest.code.command))
-    if campaign.manifest.code.name == "vasp" and campaign.manifest.code.command:
-        given = (campaign.manifest.code.command, campaign.manifest.code.gamma_command)
-        findings += [_vasp_program(*given), _vasp_program(*given, gamma=True)]
+    findings += _campaign_programs(campaign.manifest)
     compounds = campaign.pool.compounds.values()
     return [*findings, *_elements(code, {e for one in compounds for e in elements_of(one)})]
+
+
+def _campaign_programs(manifest: Manifest) -> list[Finding]:
+    """The programs that a campaign's code starts, without which it cannot run.
+
+    Where Slurm is they may be absent: jobs load their module on the nodes.
+    """
+    section = manifest.code
+    absent: State = "missing" if shutil.which("sbatch") else "broken"
+    if section.name == "espresso":
+        names = ["pw.x", *(["ph.x"] if manifest.phonons.born_charges else [])]
+        return [_espresso_program(name, section.command, absent) for name in names]
+    if section.name == "vasp":
+        given = (section.command, section.gamma_command)
+        return [_vasp_program(*given, absent=absent), _vasp_program(*given, gamma=True)]
+    return []
 
 
 def _elements(code: Code, elements: Iterable[str]) -> list[Finding]:

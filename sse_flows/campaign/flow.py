@@ -62,6 +62,14 @@ class Plan(BaseModel):
     failures: dict[str, str] = Field(
         default_factory=dict, description="What was refused before anything ran, and why"
     )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="The campaign file as it was planned; empty: not known"
+    )
+
+    def changed(self, manifest: Manifest) -> list[str]:
+        """Sections of a campaign file that are not as they were when it was planned."""
+        now = settings_of(manifest) if self.settings else {}
+        return [name for name, value in now.items() if self.settings.get(name) != value]
 
     def write(self, folder: Path) -> None:
         """Write into the results folder, whole or not at all."""
@@ -79,7 +87,7 @@ class Plan(BaseModel):
         path = folder / PLAN_FILE
         if not path.is_file():
             raise SSEError(
-                f"no results in {folder}", mend="Run the campaign first: sse run campaign.yaml"
+                f"no results in {folder}", mend="Run the campaign first, by sse run or sse submit"
             )
         try:
             return cls.model_validate_json(path.read_text())
@@ -301,6 +309,7 @@ class _Builder:
             roles=self.pool.roles,
             jobs={id_: dict.fromkeys(STAGES, "") for id_ in self.pool.compounds},
             failures=self.pool.failures,
+            settings=settings_of(self.manifest),
         )
         place = {uuid: number for number, uuid in enumerate(flow.parents)}
         for job in sorted(flow.jobs(), key=lambda job: place[job["uuid"]]):

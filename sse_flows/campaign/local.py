@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sse_flows.campaign.flow import Campaign, Plan
-from sse_flows.campaign.run import LocalRunner, Watcher
+from sse_flows.campaign.run import LocalRunner, Watcher, lock
 from sse_flows.campaign.status import Status, read_status
 from sse_flows.errors import SSEError
 from sse_flows.store.jobstore import open_store
@@ -69,7 +69,8 @@ def run_campaign(
     store = open_store(folder)
     flow, plan = campaign.flow(), campaign.plan()
     note(f"{len(plan.jobs)} compounds, {len(plan.failures)} refused; results in {folder}")
-    plan.write(folder)
+    with lock(folder):  # a run that works there keeps its plan
+        plan.write(folder)
     LocalRunner(store, folder, processes, watch).run(flow)
     page = None
     if report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,7 +74,19 @@ class CampaignResults:
         return [found[one] for one in ids if one in found]
 
     def dynamics(self, compound: str) -> LatticeDynamics | None:
-        """Lattice dynamics of one compound, large arrays included."""
+        """Lattice dynamics of one compound, large arrays included; None while there are none.
+
+        Raises
+        ------
+        SSEError
+            The campaign has no such compound.
+        """
+        if compound not in self.plan.jobs:
+            near = get_close_matches(compound, self.plan.jobs, n=1)
+            raise SSEError(
+                f"the campaign {self.plan.name} has no compound {compound!r}",
+                mend=f"Did you mean {near[0]}?" if near else "The index of table() has them",
+            )
         job = self.plan.jobs[compound]["phonons"]
         return self._documents([job], LatticeDynamics, load=True).get(job)
 
@@ -144,9 +157,10 @@ def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, An
     from sse_flows.campaign.flow import make_code, settings_of
 
     described = CampaignResults(store, plan).descriptors()
+    methods = "; ".join(dict.fromkeys(one.method for one in described))
     return {
-        "campaign": settings_of(campaign.manifest),
-        "method": make_code(campaign.manifest).method,
+        "campaign": plan.settings or settings_of(campaign.manifest),
+        "method": methods or make_code(campaign.manifest).method,
         "versions": installed_versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "compounds": {
@@ -202,7 +216,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
         mobile_ion=", ".join(manifest.mobile_ions),
         code=_methods(compounds) or make_code(manifest).method,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        settings=settings_of(manifest),
+        settings=plan.settings or settings_of(manifest),
         versions=installed_versions(),
         store=store_place(store),
         compounds=compounds,

@@ -57,6 +57,12 @@ class Status:
         states = [state for row in self.stages.values() for state in row.values()]
         return not self.problems and all(s == DONE for s in [*states, *self.tail.values()])
 
+    @property
+    def nothing_came_through(self) -> bool:
+        """Whether there were compounds, and all of them failed or were refused."""
+        through = [set(row.values()) == {DONE} for row in self.stages.values()]
+        return bool(self.problems) and not any(through)
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Stage -> state -> number of compounds."""
         found: dict[str, dict[str, int]] = {}

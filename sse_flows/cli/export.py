@@ -18,7 +18,12 @@ def export(
 ) -> None:
     """Write a campaign and all that was computed for it into one file."""
     from sse_flows.campaign.exporting import export_campaign
+    from sse_flows.campaign.flow import Campaign
+    from sse_flows.cli.campaign import tell_if_changed
+    from sse_flows.launchers.submission import refuse_lost_store
 
+    refuse_lost_store(Campaign.from_file(campaign_file).folder)
+    tell_if_changed(campaign_file)
     done = export_campaign(campaign_file, output)
     for uuid in done.stored.incomplete:
         tell(f"left out: the document {uuid}, an array of which is not in the store")

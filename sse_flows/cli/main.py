@@ -26,6 +26,8 @@ from sse_flows.cli import (
 )
 from sse_flows.errors import SSEError, configuration_error, one_line
 
+_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
+
 app = typer.Typer(
     name="sse",
     help="Campaigns for solid electrolytes: phonons, descriptors, models, screening.",
@@ -75,12 +77,16 @@ def main() -> None:
     """Run the command line; what a user can mend is one line on stderr, never a traceback."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer ends in silence where it is interrupted
+            _say_stopped()
+        raise
     except SSEError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        typer.echo("stopped; run the same command again to go on", err=True)
-        sys.exit(130)
+        _say_stopped()
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # the reader, head for instance, has had enough
         sys.stderr.close()
         sys.exit(141)
@@ -89,6 +95,10 @@ def main() -> None:
             raise
         typer.echo(f"error: {_told(error)}", err=True)
         sys.exit(1)
+
+
+def _say_stopped() -> None:
+    typer.echo("stopped; run the same command again to go on", err=True)
 
 
 def _told(error: Exception) -> str:

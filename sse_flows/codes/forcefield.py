@@ -7,6 +7,7 @@ phonons at a point that is no minimum mean nothing.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -214,9 +215,11 @@ class ForceField:
             path = str(Path(self.model).expanduser().resolve())
             return "SevenNet", {"model": path, **self.calculator}
         known = sorted(SHIPPED_MODELS) + sorted(names - {"Forcefield"} - set(SHIPPED_MODELS))
+        near = difflib.get_close_matches(self.model, known, n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
         raise SSEError(
             f"unknown force field {self.model!r}",
-            mend=f"Use one of {', '.join(known)}, or the path of a SevenNet checkpoint",
+            mend=f"{meant}Use one of {', '.join(known)}, or the path of a SevenNet checkpoint",
         )
 
     @property

@@ -57,6 +57,24 @@ class Submission(BaseModel):
             ) from error
 
 
+def refuse_lost_store(folder: Path) -> None:
+    """Refuse a submitted campaign where no store is configured: a new one would be empty.
+
+    Raises
+    ------
+    SSEError
+        It was submitted, and neither jobflow's configuration nor the folder has a store.
+    """
+    from sse_flows.store.jobstore import STORE_FILE, configured_store
+
+    if not is_submitted(folder) or (folder / STORE_FILE).is_file() or configured_store():
+        return
+    raise SSEError(
+        "the campaign was submitted, and jobflow's configuration with its store is not found",
+        mend="Set JOBFLOW_CONFIG_FILE to the jobflow.yaml that `sse init cluster` wrote",
+    )
+
+
 def is_submitted(folder: Path) -> bool:
     """Whether the campaign of a results folder was submitted."""
     return (folder / SUBMISSION_FILE).is_file()

@@ -108,9 +108,10 @@ def _name(row: ScreeningRow | FilteredOut) -> Markup:
 def _intro(rows: list[RankedRow], screening: ScreeningResult) -> str:
     """How many there are and how to read the table."""
     found = sum(row.superionic for row in rows)
+    count = "1 compound" if len(rows) == 1 else f"{len(rows)} compounds"
     by = "" if screening.ranked_by == "probability" else " by the published equation of Kim 2024"
     return (
-        f"{len(rows)} compounds ranked{by}, {found} of them predicted superionic (green). "
+        f"{count} ranked{by}, {found} of them predicted superionic (green). "
         "Probabilities are of a conductivity above 10⁻⁴ S/cm at room temperature. "
         "A flag is a reason to look twice."
     ) + _how_sure(screening)

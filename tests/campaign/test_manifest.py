@@ -72,6 +72,11 @@ def test_an_unknown_field_suggests_the_right_one(tmp_path, extra, parts):
         ("phonons: {supercell: big}", ["phonons.supercell", "'min_length'", "'primitive_2x2x2'"]),
         ("phonons: 10", ["field phonons", "10"]),
         ("code: {name: abinit}", ["code.name", "'forcefield'", "'vasp'", "'abinit'"]),
+        ("code: expresso", ["field code", "did you mean espresso?"]),
+        ("code: VASP", ["field code", "did you mean vasp?"]),
+        ("code: {name: espresso, preset: tigth}", ["code.preset", "did you mean tight?"]),
+        ("code: {name: espresso, kpoints: [2, 2]}", ["code.kpoints:", "[5, 5, 5]", "spacing"]),
+        ("code: {name: vasp, kpoints: {len: 9}}", ["code.kpoints:", "{length: 19.7}"]),
         ("models: {max_features: 2.5}", ["models.max_features", "integer", "2.5"]),
         ("models: {max_features: 31}", ["models.max_features", "less than or equal to 30"]),
         ("models: {nested: perhaps}", ["models.nested", "boolean", "perhaps"]),
@@ -89,6 +94,13 @@ def test_an_unknown_field_suggests_the_right_one(tmp_path, extra, parts):
 def test_a_wrong_value_names_its_field_and_what_would_be_right(tmp_path, extra, parts):
     message = error_of(tmp_path, MINIMAL + extra).message
     assert all(part in message for part in parts), message
+
+
+@pytest.mark.parametrize("name", ["pbesol", "PBEsol", "PBESOL"])
+def test_a_functional_may_be_written_in_any_case(tmp_path, name):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(MINIMAL + f"code: {{name: espresso, functional: {name}}}")
+    assert read_manifest(path).code.functional == "PBEsol"
 
 
 def test_a_name_that_is_no_file_name_is_refused(tmp_path):

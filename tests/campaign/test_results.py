@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sse_flows.campaign.results import _explanations
+from sse_flows.campaign.flow import Plan
+from sse_flows.campaign.results import CampaignResults, _explanations
 from sse_flows.campaign.tables import read_any_table, table_path
 from sse_flows.descriptors.table import descriptor_sets, read_descriptor_csv
+from sse_flows.errors import SSEError
 from sse_flows.models.train import train
 
 
@@ -58,3 +60,10 @@ def test_the_password_of_the_store_is_in_no_report_and_no_provenance(tmp_path):
     assert "db.example/sse" in (tmp_path / "report.html").read_text()
     for file in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert "this-is-secret" not in file.read_text()
+
+
+def test_an_unknown_compound_is_refused_with_the_nearest():
+    plan = Plan(name="c", roles={"li3p": ["screen"]}, jobs={"li3p": {"phonons": "p"}})
+    with pytest.raises(SSEError, match="no compound 'li3n'") as caught:
+        CampaignResults(None, plan).dynamics("li3n")
+    assert caught.value.mend == "Did you mean li3p?"

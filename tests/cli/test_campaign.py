@@ -7,7 +7,13 @@ import json
 import pytest
 
 from sse_flows.campaign.events import EVENTS_FILE
-from sse_flows.campaign.flow import Plan
+from sse_flows.campaign.flow import Plan, settings_of
+from sse_flows.campaign.local import CampaignOutcome
+from sse_flows.campaign.manifest import read_manifest
+from sse_flows.campaign.places import PLAN_FILE
+from sse_flows.campaign.run import lock
+from sse_flows.campaign.status import Problem, Status
+from sse_flows.launchers.submission import SUBMISSION_FILE
 
 CAMPAIGN = """\
 name: tiny
@@ -134,6 +140,68 @@ def test_results_of_a_run_without_any_are_empty_not_an_error(sse, campaign, begu
     result = sse("results", campaign(), "--format", form)
     assert result.code == 0, result.err
     assert "li2s" not in result.out
+
+
+def test_results_without_any_name_the_store(sse, campaign, begun):
+    said = sse("results", campaign()).err
+    assert "no compound of tiny has descriptors in" in said
+    assert "store.sqlite" in said
+
+
+def test_leaving_a_watch_is_no_error(sse, campaign, begun, monkeypatch):
+    def interrupted(*_: object):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sse_flows.cli.watching.show", interrupted)
+    result = sse("status", campaign(), "--watch")
+    assert (result.code, result.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["status", "results", "report"])
+def test_a_campaign_file_changed_since_is_told(sse, campaign, begun, command):
+    path = campaign()
+    manifest = read_manifest(path)
+    PLAN.model_copy(update={"settings": settings_of(manifest)}).write(begun)
+    assert "has changed" not in sse(command, path).err
+    path = campaign(extra="phonons: {min_length: 9}\n")
+    result = sse(command, path)
+    assert result.code == 0
+    assert "campaign.yaml has changed since it was run or submitted (phonons)" in result.err
+
+
+def test_the_report_shows_the_settings_that_were_run(sse, campaign, begun):
+    settings = settings_of(read_manifest(campaign(extra="phonons: {min_length: 12.25}\n")))
+    PLAN.model_copy(update={"settings": settings}).write(begun)
+    assert sse("report", campaign(extra="phonons: {min_length: 9.75}\n")).code == 0
+    page = (begun / "report.html").read_text()
+    assert "12.25" in page
+    assert "9.75" not in page
+
+
+@pytest.mark.parametrize("command", [["results"], ["report"], ["export", "-o", "x.tar"]])
+def test_a_submitted_campaign_without_its_store_is_refused(sse, campaign, begun, command):
+    (begun / SUBMISSION_FILE).write_text("{}")
+    assert_one_line(sse(command[0], campaign(), *command[1:]), "JOBFLOW_CONFIG_FILE")
+    assert not (begun / "store.sqlite").exists()
+
+
+@pytest.mark.parametrize(("states", "code"), [(["failed", "failed"], 1), (["failed", "done"], 0)])
+def test_a_run_is_an_error_only_if_nothing_came_through(sse, monkeypatch, states, code):
+    stages = {str(number): {"relax": state} for number, state in enumerate(states)}
+    status = Status(stages=stages, problems=[Problem("0", "relax", "no convergence", "Mend it")])
+    outcome = CampaignOutcome(status, None)
+    monkeypatch.setattr("sse_flows.campaign.local.run_campaign", lambda *_: outcome)
+    result = sse("run", "c.yaml")
+    assert result.code == code
+    assert result.errors[0] == "failed: 0 (relax): no convergence -> Mend it"
+    assert ("error: no compound came through" in result.err) is (code == 1)
+
+
+def test_a_second_run_leaves_the_plan_of_the_first(sse, campaign, begun):
+    before = (begun / PLAN_FILE).read_text()
+    with lock(begun):
+        assert_one_line(sse("run", campaign()), "is running already")
+    assert (begun / PLAN_FILE).read_text() == before
 
 
 def test_parquet_needs_a_file(sse, campaign, begun, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sse_flows.campaign import environment
 from sse_flows.campaign.environment import Finding, inspect_environment
 
@@ -90,3 +92,25 @@ def test_an_embedded_store_on_a_shared_disk_is_said(monkeypatch, sse):
     result = sse("check")
     assert "here on nfs4: for one machine at a time" in result.out
     assert "configure MongoDB" in result.out
+
+
+@pytest.mark.parametrize(("slurm", "state"), [(False, "broken"), (True, "missing")])
+@pytest.mark.parametrize(
+    ("code", "name", "command"),
+    [
+        ("{name: espresso, command: mpirrun -np 2 pw.x}", "pw.x", "mpirrun -np 2 pw.x"),
+        ("{name: vasp, command: srunn vasp_std}", "vasp_std", "srunn vasp_std"),
+    ],
+)
+def test_what_a_campaign_starts_must_be_here_unless_nodes_have_it(
+    monkeypatch, tmp_path, code, name, command, slurm, state
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if slurm:
+        (tmp_path / "sbatch").write_text("#!/bin/sh\n")
+        (tmp_path / "sbatch").chmod(0o755)
+    file = tmp_path / "c.yaml"
+    file.write_text(f"name: c\ntrain: {{table: builtin}}\ncode: {code}\n")
+    found = [one for one in inspect_environment(file) if one.subject == name]
+    assert found[-1].state == state
+    assert command in found[-1].detail

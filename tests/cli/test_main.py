@@ -100,6 +100,16 @@ def test_what_ends_a_command_is_one_line(monkeypatch, capsys, raised, code, line
     assert capsys.readouterr().err == line + "\n"
 
 
+def test_an_interrupted_command_says_so_though_typer_does_not(sse, monkeypatch):
+    def interrupted(*_: object):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sse_flows.campaign.local.run_campaign", interrupted)
+    result = sse("run", "c.yaml")
+    assert result.code == 130
+    assert result.errors == ["stopped; run the same command again to go on"]
+
+
 def test_a_reader_that_had_enough_is_no_error(tmp_path):
     code = "import sys; from sse_flows.cli.main import main; sys.argv = ['sse', '--help']; main()"
     reading, writing = os.pipe()
