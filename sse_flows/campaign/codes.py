@@ -116,12 +116,13 @@ class EspressoSection(_CodeSection):
     @field_validator("input")
     @classmethod
     def _has_known_keys(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        from sse_flows.codes.espresso.inputs import unknown_keys
+        from sse_flows.codes.espresso.inputs import known_keys, unknown_keys
 
         if unknown := unknown_keys(value):
+            names = [f"{section}.{key}" for section, keys in known_keys().items() for key in keys]
             raise ValueError(
                 f"no keys of pw.x or ph.x: {', '.join(unknown)}; write them as in "
-                "input: {system: {ecutwfc: 60}}"
+                f"input: {{system: {{ecutwfc: 60}}}}{_nearest(unknown[0], names)}"
             )
         return value
 
@@ -228,6 +229,9 @@ def _named(value: Any) -> Any:
             raise ValueError(f"no code has that name{meant}")
         return {"name": value} if value in CODES else {"name": CODES[0], "model": value}
     if isinstance(value, Mapping):
+        name = value.get("name", CODES[0])
+        if name not in CODES and (meant := _nearest(str(name), CODES)):
+            raise ValueError(f"no code has the name {name}{meant}")
         return {"name": CODES[0], **value}
     return value
 

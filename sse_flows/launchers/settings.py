@@ -8,6 +8,7 @@ and, for our own commands only, those beside it.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from dataclasses import dataclass, fields
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     from sse_flows.launchers.adapter import SlurmAdapter
+
+_LOG = logging.getLogger(__name__)
 
 SET_UP = "Run `sse init cluster` and follow its last lines"
 FIRST_ANSWER_MS = 8000
@@ -288,15 +291,18 @@ def _is_ready(launchpad: LaunchPad, patience: float) -> bool:
     """Whether the database has FireWorks' counters; raises what the driver does."""
     from pymongo.errors import ConnectionFailure
 
-    from sse_flows.store.refusals import is_for_good
+    from sse_flows.store.refusals import brief, is_for_good
 
-    end = time.monotonic() + patience
+    end, told = time.monotonic() + patience, False
     while True:
         try:
             return launchpad.fw_id_assigner.find_one({}) is not None
         except ConnectionFailure as error:
             if time.monotonic() >= end or is_for_good(error):
                 raise
+            if not told:
+                told = True
+                _LOG.error("no database, waiting up to %.0f s: %s", patience, brief(error))
         time.sleep(2.0)
 
 

@@ -45,7 +45,7 @@ def load_models(folder: str | Path) -> TrainedModels:
     if absent:
         raise SSEError(
             f"{folder} holds no {' and no '.join(absent)}",
-            mend="Give the folder that save_models wrote",
+            mend="Give the folder that `sse train -o` or save_models wrote",
         )
     data = (folder / ESTIMATORS).read_bytes()
     try:

@@ -134,7 +134,7 @@ def _checked(content: object) -> FittedModels:
         return FittedModels(**parts)
     raise SSEError(
         f"the file holds {type(content).__name__}, not a classifier, a regressor and their domains",
-        mend="Give the folder that save_models wrote",
+        mend="Give the folder that `sse train -o` or save_models wrote",
     )
 
 

@@ -86,9 +86,9 @@ def training_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     ignored |= dict.fromkeys(values.index[empty], "no descriptor is known")
     rows = values[~unmeasured & ~empty].sort_index()
     if len(rows) < MIN_ROWS:
+        count = "1 compound has" if len(rows) == 1 else f"{len(rows)} compounds have"
         raise TrainingDataError(
-            f"only {len(rows)} compounds have a measured conductivity and descriptors, "
-            f"{MIN_ROWS} are needed",
+            f"only {count} a measured conductivity and descriptors, {MIN_ROWS} are needed",
             mend="Add compounds with a known conductivity to the campaign",
         )
     return rows, dict(sorted(ignored.items()))

@@ -92,7 +92,7 @@ def _unseen_rows(
     seen = (distance < SAME_COMPOUND) | rows.index.isin(models.training_ids)
     if seen.all():
         raise SSEError(
-            f"the model was trained on all {len(rows)} measured compounds of the table",
+            f"the model was trained on all {len(rows)} that are measured in the table",
             mend="Give a table with compounds that it never saw; a new id alone is not enough",
         )
     return rows[~seen], rows.index[seen].tolist(), ignored

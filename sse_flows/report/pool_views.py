@@ -94,9 +94,25 @@ def pool_view(report: ReportData, anchors: Mapping[str, str]) -> PoolView:
         sets=any(r.prediction_set is not None for r in rows),
         why=any(r.why is not None for r in rows),
         domain=any(r.domain is not None for r in rows),
-        intro=_intro(rows, screening),
+        intro=_intro(rows, screening) + _mixed(report),
         empty="every compound was filtered out." if filtered else "the pool was empty.",
         figures=_figures(report, rows),
+    )
+
+
+def _mixed(report: ReportData) -> str:
+    """A warning where models and ranked compounds rest on descriptors of different sources."""
+    computed = [one.descriptors for one in report.compounds if one.descriptors]
+    methods = {one.compound_id: one.method for one in [*report.reference_rows, *computed]}
+    trained = report.models.training_ids if report.models else []
+    ranked = [row.compound_id for row in report.screening.rows] if report.screening else []
+    used = dict.fromkeys(methods[one] for one in [*trained, *ranked] if one in methods)
+    if len(used) < 2:
+        return ""
+    return (
+        f" Descriptors of different sources meet here ({'; '.join(used)}). They are shifted "
+        "against each other (SevenNet-0's phonons are about 10 % softer than DFT's). Train "
+        "on compounds computed as the pool is."
     )
 
 

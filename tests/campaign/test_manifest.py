@@ -73,6 +73,11 @@ def test_an_unknown_field_suggests_the_right_one(tmp_path, extra, parts):
         ("phonons: 10", ["field phonons", "10"]),
         ("code: {name: abinit}", ["code.name", "'forcefield'", "'vasp'", "'abinit'"]),
         ("code: expresso", ["field code", "did you mean espresso?"]),
+        ("code: {name: espreso}", ["field code", "did you mean espresso?"]),
+        (
+            "code: {name: espresso, input: {system: {ecutwf: 60}}}",
+            ["code.input", "system.ecutwf", "did you mean system.ecutwfc?"],
+        ),
         ("code: VASP", ["field code", "did you mean vasp?"]),
         ("code: {name: espresso, preset: tigth}", ["code.preset", "did you mean tight?"]),
         ("code: {name: espresso, kpoints: [2, 2]}", ["code.kpoints:", "[5, 5, 5]", "spacing"]),

@@ -103,13 +103,16 @@ def test_an_empty_database_is_made_ready_once_and_one_in_use_is_left_alone(site,
     assert open_launchpad().fw_id_assigner.find_one({}) is None
 
 
-def test_a_worker_that_starts_without_its_database_waits_for_it(stoppable_mongo, site, monkeypatch):
+def test_a_worker_that_starts_without_its_database_waits_for_it(
+    stoppable_mongo, site, monkeypatch, caplog
+):
     monkeypatch.setattr(settings, "FIRST_ANSWER_MS", 300)
     stoppable_mongo.server.stop()
     with pytest.raises(SSEError, match="does not answer"):
         open_launchpad()
     threading.Timer(2.0, stoppable_mongo.server.start).start()
     assert open_launchpad(patience=30).get_new_fw_id() == 1
+    assert caplog.text.count("waiting up to 30 s") == 1
 
 
 SECRET = "hunter2-secret"

@@ -49,6 +49,15 @@ def test_sets_in_a_word(make_report, classes, label):
     assert pool_view(report, {}).rows[0].prediction_set.label == label
 
 
+def test_descriptors_of_different_sources_are_told(make_report):
+    report = make_report(3)
+    assert "different sources" not in pool_view(report, {}).intro
+    report.compounds[0].descriptors.method = "pw.x PBEsol"
+    intro = pool_view(report, {}).intro
+    assert "different sources" in intro
+    assert "pw.x PBEsol" in intro
+
+
 def test_older_rankings_have_no_empty_columns(make_report):
     report = make_report(1)
     report.screening.rows[0].domain_distance = {}

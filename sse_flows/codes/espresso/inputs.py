@@ -114,12 +114,17 @@ def merge(
 _UNTIL_7_0 = re.compile(r"hubbard_|lda_plus_u|u_projection_type")  # DFT+U before its own card
 
 
-def unknown_keys(namelists: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Keys (``section.key``) that neither pw.x nor ph.x knows, after ASE's lists."""
+def known_keys() -> dict[str, set[str]]:
+    """Keys of pw.x and ph.x by namelist, all in lower case, after ASE's lists."""
     from ase.io.espresso_namelist.keys import ALL_KEYS
 
     known = {**ALL_KEYS["pw"], **ALL_KEYS["ph"]}
-    lower = {name.lower(): {key.lower() for key in keys} for name, keys in known.items()}
+    return {name.lower(): {key.lower() for key in keys} for name, keys in known.items()}
+
+
+def unknown_keys(namelists: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Keys (``section.key``) that neither pw.x nor ph.x knows."""
+    lower = known_keys()
     return [
         f"{section}.{key}"
         for section, keys in namelists.items()
