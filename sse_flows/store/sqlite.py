@@ -79,17 +79,21 @@ class SqliteStore(Store):
         return _quoted(self.collection_name)
 
     def connect(self, force_reset: bool = False) -> None:
-        """Open the file, and lay it out if it is new.
+        """Open the file, and lay it out if it is new; one that is there may be read-only.
 
         Raises
         ------
         SSEError
-            The file cannot be written, is no store, or is laid out by another version.
+            The file cannot be made, is no store, or is laid out by another version.
         """
         if self._connection is not None and not force_reset:
             return
         self.close()
         try:
+            if _is_read_only(Path(self.path)):
+                self._connection = _open_to_read(Path(self.path))
+                self._look_at_layout()
+                return
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             self._connection = _open(self.path)
             self._lay_out()
@@ -100,13 +104,7 @@ class SqliteStore(Store):
     def _lay_out(self) -> None:
         with self._collection as db:
             db.execute("BEGIN IMMEDIATE")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise SSEError(
-                    f"the store {self.path} has layout {version}, this version reads "
-                    f"{SCHEMA_VERSION}",
-                    mend="Use the sse-flows that wrote it, or name another results folder",
-                )
+            self._check_version()
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table} (id INTEGER PRIMARY KEY, body BLOB)"
@@ -114,10 +112,28 @@ class SqliteStore(Store):
             for field in self.indexes:
                 self._add_index(field, unique=False)
 
+    def _look_at_layout(self) -> None:
+        """Query by the indexed fields that the file has, of which an older one has fewer."""
+        self._check_version()
+        columns = self._columns()
+        if not columns:
+            raise sqlite3.DatabaseError(f"it holds no {self.collection_name}")
+        self.indexes = [one for one in self.indexes if one in columns]
+
+    def _check_version(self) -> None:
+        version = self._collection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise SSEError(
+                f"the store {self.path} has layout {version}, this version reads {SCHEMA_VERSION}",
+                mend="Use the sse-flows that wrote it, or name another results folder",
+            )
+
+    def _columns(self) -> set[str]:
+        return {row[1] for row in self._collection.execute(f"PRAGMA table_info({self._table})")}
+
     def _add_index(self, field: str, unique: bool) -> None:
         db, column = self._collection, _quoted(field)
-        columns = {row[1] for row in db.execute(f"PRAGMA table_info({self._table})")}
-        if field not in columns:
+        if field not in self._columns():
             db.execute(f"ALTER TABLE {self._table} ADD COLUMN {column}")
             body_of = f"SELECT body FROM {self._table} WHERE id = ?"
             for row in db.execute(f"SELECT id FROM {self._table}").fetchall():
@@ -277,6 +293,23 @@ def _open(path: str) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     return db
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a store is there that this user may only read, a colleague's for instance."""
+    return path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    # without its journal SQLite wants to make one, unless told that nobody writes; with one,
+    # somebody may
+    journal = path.with_name(f"{path.name}-wal")
+    alone = not journal.is_file() or journal.stat().st_size == 0
+    options = "mode=ro&immutable=1" if alone else "mode=ro"
+    address = f"{path.resolve().as_uri()}?{options}"
+    return sqlite3.connect(
+        address, timeout=120, isolation_level=None, check_same_thread=False, uri=True
+    )
 
 
 def _quoted(name: str) -> str:

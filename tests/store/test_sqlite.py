@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -436,6 +437,26 @@ def test_a_read_only_folder_is_an_error_with_a_mend(read_only_folder):
     with pytest.raises(SSEError, match=str(read_only_folder)) as caught:
         SqliteStore(read_only_folder / "store.sqlite").connect()
     assert "may write there" in caught.value.mend
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_the_store_of_somebody_else_can_be_read(small_disk, tmp_path, journal):
+    store = SqliteStore(tmp_path / "store.sqlite")
+    store.connect()
+    store.update([{"uuid": "a", "index": 1}, {"uuid": "b", "index": 1}])
+    if not journal:
+        store.close()
+    for path in tmp_path.glob("store.sqlite*"):  # with a journal: as if it were being written
+        shutil.copy(path, small_disk)
+    assert (small_disk / "store.sqlite-wal").is_file() is journal
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    other = SqliteStore(small_disk / "store.sqlite", indexes=["uuid", "index", "name"])
+    other.connect()
+    assert [doc["uuid"] for doc in other.query({"index": 1, "name": None})] == ["a", "b"]
+    with pytest.raises(SSEError, match="readonly") as caught:
+        other.update({"uuid": "c", "index": 1})
+    assert "may write there" in caught.value.mend
+    other.close()
 
 
 def test_a_full_disk_is_an_error_with_a_mend_and_keeps_what_was_stored(small_disk):
