@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import rapidfire
-from jobflow import JobStore
+from jobflow import SETTINGS, JobStore
 
 from sse_flows.campaign.keys import keyed
+from sse_flows.launchers import firetask
 from sse_flows.launchers.submit import SubmitOutcome, Submitter
+from sse_flows.launchers.worker import Limits, Worker
+from sse_flows.store.durable import durable
 from sse_flows.store.jobstore import embedded_store
 from sse_flows.testing.campaign_flow import campaign_flow
 from sse_flows.testing.launchpad_states import memory_launchpad
@@ -25,6 +29,45 @@ def drain(launchpad: LaunchPad, folder: Path, **options: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     options = {"nlaunches": 0, "sleep_time": 0, "strm_lvl": "CRITICAL", **options}
     rapidfire(launchpad, FWorker("test"), str(folder), **options)
+
+
+def drain_by_worker(launchpad: LaunchPad) -> None:
+    """Run all that is ready with a worker of ours, of this process."""
+    Worker(launchpad, FWorker("another"), Limits(idle=0.0)).drain()
+
+
+def stopped_worker(
+    launchpad: LaunchPad, store: JobStore, begin: Callable[[], None] = lambda: None
+) -> int:
+    """Begin a worker in a process of its own, and wait until it stops itself by SIGSTOP.
+
+    Parameters
+    ----------
+    launchpad, store
+        The process opens them anew, since connections do not outlive a fork.
+    begin
+        What it does first.
+
+    Returns
+    -------
+    int
+        Id of the process, which ends with 0 if it is let go on and nothing fails.
+    """
+    process = os.fork()
+    if not process:
+        try:
+            begin()
+            mine: Any = JobStore.from_dict(store.as_dict())
+            SETTINGS.JOB_STORE = durable(mine)
+            firetask._connected = None
+            drain_by_worker(LaunchPad.from_dict({**launchpad.to_dict(), "strm_lvl": "CRITICAL"}))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(process, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        raise AssertionError(f"the worker ended instead ({status})")
+    return process
 
 
 class MockCluster:

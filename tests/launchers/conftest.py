@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fireworks import LaunchPad
+from jobflow import SETTINGS, JobStore
 from jobflow.settings import JobflowSettings
 
+from sse_flows.launchers import firetask, stop
 from sse_flows.launchers.recover import Options, recover
+from sse_flows.store.durable import durable
+from sse_flows.store.indexes import ensure_indexes
 from sse_flows.testing.fault_runs import FaultRun
 from sse_flows.testing.fault_table import Row, write_table
 from sse_flows.testing.launchpad_states import Bench, FakeSlurm, memory_launchpad, memory_store
+from sse_flows.testing.launchpads import MockCluster
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,28 @@ def secure_site(secure, tmp_path, monkeypatch) -> Any:
         return SiteFolder(folder, environment)
 
     return write
+
+
+@pytest.fixture
+def mock_cluster(tmp_path, monkeypatch) -> Iterator[MockCluster]:
+    """A LaunchPad and a store of this process, which its jobs find."""
+    cluster = MockCluster(tmp_path / "run")
+    monkeypatch.setattr(firetask, "open_store", lambda: cluster.store)
+    yield cluster
+    cluster.store.close()
+
+
+@pytest.fixture
+def place(launchpad, job_store, tmp_path, monkeypatch) -> tuple[LaunchPad, JobStore]:
+    """A LaunchPad and a store that processes share, and nothing of Slurm."""
+    ensure_indexes(job_store)
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", durable(job_store))
+    monkeypatch.setattr(firetask, "_connected", None)
+    monkeypatch.setattr(stop, "_present", None)
+    monkeypatch.chdir(tmp_path)
+    return launchpad, job_store
 
 
 @pytest.fixture

@@ -7,18 +7,14 @@ import signal
 import time
 
 import pytest
-from fireworks import FWorker, LaunchPad
-from jobflow import SETTINGS, Flow, JobStore
+from jobflow import Flow
 from pymongo import monitoring
 
 from sse_flows.campaign.keys import keyed
-from sse_flows.launchers import firetask
 from sse_flows.launchers.submit import Submitter
-from sse_flows.launchers.worker import Limits, Worker
-from sse_flows.store.durable import durable
-from sse_flows.store.indexes import ensure_indexes
 from sse_flows.testing import jobs
 from sse_flows.testing.jobs import executions
+from sse_flows.testing.launchpads import drain_by_worker, stopped_worker
 
 writes: list[int] = []
 
@@ -39,42 +35,6 @@ class StopBeforeStoring(monitoring.CommandListener):
         pass
 
 
-def drain(launchpad, store, stops: bool = False) -> None:
-    """Run what is READY; in a process of its own that stops before it stores, if so asked."""
-    if not stops:
-        Worker(launchpad, FWorker("another"), Limits(idle=0.0)).drain()
-        return
-    monitoring.register(StopBeforeStoring())
-    SETTINGS.JOB_STORE = durable(JobStore.from_dict(store.as_dict()))
-    firetask._connected = None
-    fresh = LaunchPad.from_dict({**launchpad.to_dict(), "strm_lvl": "CRITICAL"})
-    Worker(fresh, FWorker("zombie"), Limits(idle=0.0)).drain()
-
-
-@pytest.fixture
-def place(launchpad, job_store, tmp_path, monkeypatch):
-    ensure_indexes(job_store)
-    for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(SETTINGS, "JOB_STORE", durable(job_store))
-    monkeypatch.setattr(firetask, "_connected", None)
-    monkeypatch.chdir(tmp_path)
-    return launchpad, job_store
-
-
-def stopped_before_it_stores(launchpad, store) -> int:
-    process = os.fork()
-    if not process:
-        try:
-            drain(launchpad, store, stops=True)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(process, os.WUNTRACED)
-    assert os.WIFSTOPPED(status), f"the worker ended instead ({status})"
-    return process
-
-
 @pytest.mark.parametrize("kind", ["plain", "growing"])
 def test_a_worker_stopped_between_its_last_look_and_its_write_leaves_its_successors_result(
     place, tmp_path, kind
@@ -85,10 +45,10 @@ def test_a_worker_stopped_between_its_last_look_and_its_write_leaves_its_success
     flow = Flow([job])
     flow.update_metadata({"stage": "relax", "compound": "x"}, dynamic=True)
     Submitter(launchpad, store, tmp_path / "run").submit(keyed(flow), "campaign")
-    zombie = stopped_before_it_stores(launchpad, store)
+    zombie = stopped_worker(launchpad, store, lambda: monitoring.register(StopBeforeStoring()))
     launchpad.rerun_fw(1)  # what `sse recover` does once the worker's job is gone
     time.sleep(0.01)
-    drain(launchpad, store)
+    drain_by_worker(launchpad)
     before = sorted(store.query(), key=lambda doc: (doc["uuid"], doc["index"]))
     states = {doc["fw_id"]: doc["state"] for doc in launchpad.fireworks.find()}
     assert set(states.values()) == {"COMPLETED"}

@@ -18,15 +18,11 @@ from sse_flows.launchers.submit import Submitter
 from sse_flows.launchers.worker import Worker
 from sse_flows.testing import jobs
 from sse_flows.testing.jobs import executions
-from sse_flows.testing.launchpads import MockCluster
 
 
 @pytest.fixture
-def cluster(tmp_path, monkeypatch):
-    cluster = MockCluster(tmp_path / "run")
-    monkeypatch.setattr(firetask, "open_store", lambda: cluster.store)
-    yield cluster
-    cluster.store.close()
+def cluster(mock_cluster):
+    return mock_cluster
 
 
 def put(cluster, *parts, profiles=None, folder=None):

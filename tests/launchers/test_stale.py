@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sse_flows.launchers import firetask
 from sse_flows.launchers import recover as module
 from sse_flows.launchers.recover import Options, recover
 from sse_flows.testing.jobs import executions
 from sse_flows.testing.launchpad_states import kinds
-from sse_flows.testing.launchpads import MockCluster
 
 
 def test_a_gate_opens_when_what_it_waits_for_has_ended(bench, mend):
@@ -57,12 +55,9 @@ def test_a_tail_waits_for_what_is_put_back(bench, mend):
 
 
 @pytest.fixture
-def real(tmp_path, monkeypatch):
+def real(mock_cluster):
     """Campaigns of real jobs, run in this process."""
-    real = MockCluster(tmp_path / "run")
-    monkeypatch.setattr(firetask, "open_store", lambda: real.store)
-    yield real
-    real.store.close()
+    return mock_cluster
 
 
 def put_back(real, **options) -> list:

@@ -12,22 +12,18 @@ import pytest
 from sse_flows.campaign.keys import with_content_keys
 from sse_flows.campaign.run import LocalRunner
 from sse_flows.errors import SSEError
-from sse_flows.launchers import firetask
 from sse_flows.launchers import submit as submit_module
 from sse_flows.launchers.submission import Submission
 from sse_flows.launchers.submit import refuse_mock
 from sse_flows.store.jobstore import embedded_store
 from sse_flows.testing.campaign_flow import campaign_flow
 from sse_flows.testing.jobs import executions
-from sse_flows.testing.launchpads import COMPOUNDS, MockCluster, documents
+from sse_flows.testing.launchpads import COMPOUNDS, documents
 
 
 @pytest.fixture
-def cluster(tmp_path, monkeypatch):
-    cluster = MockCluster(tmp_path / "run")
-    monkeypatch.setattr(firetask, "open_store", lambda: cluster.store)
-    yield cluster
-    cluster.store.close()
+def cluster(mock_cluster):
+    return mock_cluster
 
 
 def by_fate(outcome) -> dict[str, dict[str, int]]:

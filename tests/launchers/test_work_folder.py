@@ -8,30 +8,24 @@ import time
 from pathlib import Path
 
 import pytest
-from fireworks import FWorker, LaunchPad
-from jobflow import SETTINGS, Flow, JobStore, job
+from fireworks import FWorker
+from jobflow import Flow, job
 from pymongo.errors import AutoReconnect
 
 from sse_flows.campaign.keys import keyed
 from sse_flows.errors import SSEError
-from sse_flows.launchers import fence, firetask, stop, work_folder
+from sse_flows.launchers import fence, stop, work_folder
 from sse_flows.launchers.fence import Launch, Superseded
 from sse_flows.launchers.put_back import end_launches
 from sse_flows.launchers.submit import Submitter
 from sse_flows.launchers.work_folder import take_over
-from sse_flows.launchers.worker import Limits, Worker
-from sse_flows.store.durable import durable
-from sse_flows.store.indexes import ensure_indexes
 from sse_flows.testing import jobs
-from sse_flows.testing.launchpads import MockCluster
+from sse_flows.testing.launchpads import drain_by_worker, stopped_worker
 
 
 @pytest.fixture
-def cluster(tmp_path, monkeypatch):
-    cluster = MockCluster(tmp_path / "run")
-    monkeypatch.setattr(firetask, "open_store", lambda: cluster.store)
-    yield cluster
-    cluster.store.close()
+def cluster(mock_cluster):
+    return mock_cluster
 
 
 def put(launchpad, store, folder: Path, *parts) -> None:
@@ -208,34 +202,13 @@ def resume() -> list[str]:
     return [path.read_text(), str(path.parent)]
 
 
-def drain(launchpad, store) -> None:
-    SETTINGS.JOB_STORE = durable(JobStore.from_dict(store.as_dict()))
-    firetask._connected = None
-    fresh = LaunchPad.from_dict({**launchpad.to_dict(), "strm_lvl": "CRITICAL"})
-    Worker(fresh, FWorker("worker"), Limits(idle=0.0)).drain()
-
-
-def test_a_zombie_spoils_no_file_of_its_successor(launchpad, job_store, tmp_path, monkeypatch):
-    ensure_indexes(job_store)
-    for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(SETTINGS, "JOB_STORE", durable(job_store))
-    monkeypatch.setattr(firetask, "_connected", None)
-    monkeypatch.setattr(stop, "_present", None)
-    monkeypatch.chdir(tmp_path)
+def test_a_zombie_spoils_no_file_of_its_successor(place, tmp_path):
+    launchpad, job_store = place
     put(launchpad, job_store, tmp_path / "run", resume())
-    zombie = os.fork()
-    if not zombie:
-        try:
-            drain(launchpad, job_store)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(zombie, os.WUNTRACED)
-    assert os.WIFSTOPPED(status), f"the worker ended instead ({status})"
+    zombie = stopped_worker(launchpad, job_store)
     old = work_of(launchpad)
     given_up(launchpad)
-    drain(launchpad, job_store)
+    drain_by_worker(launchpad)
     new = work_of(launchpad)
     result = ["whole\nwhole\n", str(new)]
     assert job_store.query_one()["output"] == result
