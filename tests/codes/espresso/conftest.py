@@ -62,6 +62,30 @@ def stand_in() -> Callable[..., Pseudopotential]:
     return _stand_in
 
 
+STOPPER = """\
+#!/bin/sh
+[ -f seen ] && exec {program} "$@"
+cp -r out before 2>/dev/null
+for attempt in 1 2 3 4 5 6 7 8 9; do
+    {program} "$@" >pw.out 2>&1 & pid=$!
+    while kill -0 $pid 2>/dev/null; do
+        grep -q "{when}" pw.out && touch pwscf.EXIT
+        sleep 0.02
+    done
+    wait $pid; code=$?
+    grep -q "{when}" pw.out || exit $code
+    if grep -q "Program stopped by user request" pw.out; then
+        touch seen
+        sed -i 's/Program stopped by user request/Maximum CPU time exceeded/' pw.out
+        exit $code
+    fi
+    rm -rf out pwscf.EXIT  # too late: pw.x was done before it looked
+    [ -d before ] && cp -r before out
+done
+exit 1
+"""
+
+
 @pytest.fixture
 def stopper(espresso_here) -> Callable[..., Launch]:
     """Makes a command that stops the real pw.x once, as its clock does, where a text is printed.
@@ -70,17 +94,10 @@ def stopper(espresso_here) -> Callable[..., Launch]:
     """
 
     def command(when: str, launcher: str = "", options: str = "") -> Launch:
-        real = shutil.which("pw.x")
+        program = f"{launcher} {shutil.which('pw.x')}"
         path = espresso_here / "bin" / "pw.x"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(
-            f'#!/bin/sh\n[ -f seen ] && exec {launcher} {real} "$@"\n'
-            f'{launcher} {real} "$@" & pid=$!\n'
-            "while kill -0 $pid 2>/dev/null; do\n"
-            f'grep -q "{when}" pw.out && touch pwscf.EXIT seen\n'
-            "sleep 0.02\ndone\nwait $pid\n"
-            "sed -i 's/Program stopped by user request/Maximum CPU time exceeded/' pw.out\n"
-        )
+        path.write_text(STOPPER.format(program=program, when=when))
         path.chmod(0o755)
         return Launch(f"{path} {options}")
 
