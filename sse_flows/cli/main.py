@@ -24,9 +24,8 @@ from sse_flows.cli import (
     substitute,
     worker,
 )
+from sse_flows.cli.options import INTERRUPTED, Stopped
 from sse_flows.errors import SSEError, configuration_error, one_line
-
-_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
 
 app = typer.Typer(
     name="sse",
@@ -78,7 +77,8 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        if end.code == _INTERRUPTED:  # typer ends in silence where it is interrupted
+        # where it is interrupted, typer ends in silence
+        if end.code == INTERRUPTED and not isinstance(end, Stopped):
             _say_stopped()
         raise
     except SSEError as error:
@@ -86,7 +86,7 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         _say_stopped()
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader, head for instance, has had enough
         sys.stderr.close()
         sys.exit(141)

@@ -47,6 +47,16 @@ Elimination = Annotated[
 ]
 
 
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
+
+
+class Stopped(SystemExit):
+    """Interrupted, and all was said of how to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERRUPTED)
+
+
 def tell(text: str) -> None:
     """Say on standard error what is going on."""
     typer.echo(f"[{text}]", err=True)

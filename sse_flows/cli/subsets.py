@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sse_flows.cli.options import tell
+from sse_flows.cli.options import Stopped, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,7 @@ def _resumable(checkpoint: Path | None) -> Iterator[None]:
     except KeyboardInterrupt:
         how = "run the same command again" if checkpoint else "next time, give --checkpoint FILE"
         typer.echo(f"stopped; to go on, {how}", err=True)
-        raise typer.Exit(130) from None
+        raise Stopped from None
 
 
 def _part(text: str | None, output: Path | None, plot: Path | None) -> tuple[int, int]:

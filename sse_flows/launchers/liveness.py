@@ -46,9 +46,10 @@ class Verdict:
 
 
 def job_numbers(fireworks: list[FireworkView]) -> set[str]:
-    """Slurm's numbers of the jobs that fireworks run in or are reserved for."""
-    active = [one.launch for one in fireworks if one.state in ("RUNNING", "RESERVED")]
-    return {launch.job_id for launch in active if launch is not None and launch.job_id}
+    """Slurm's numbers of the jobs that fireworks run in, are reserved for or were claimed by."""
+    active = [one for one in fireworks if one.state in ("RUNNING", "RESERVED")]
+    launches = [launch for one in active for launch in (one.launch, one.claim)]
+    return {launch.job_id for launch in launches if launch is not None and launch.job_id}
 
 
 def judge(firework: FireworkView, queue: Queue, now: datetime | None = None) -> Verdict:
@@ -79,6 +80,30 @@ def judge(firework: FireworkView, queue: Queue, now: datetime | None = None) -> 
     if launch.pid is not None and launch.host in _names_of_this_host():
         return _judge_process(launch)
     return _judge_ping(launch, now)
+
+
+def void_claim(firework: FireworkView, queue: Queue) -> datetime | None:
+    """Time of the claim on a firework, if whoever made it is lost; None if there is none such.
+
+    Parameters
+    ----------
+    firework
+        The firework.
+    queue
+        What Slurm said of the jobs of :func:`job_numbers`.
+    """
+    who = firework.claim
+    if who is None:
+        return None
+    if who.died is not None:
+        return who.started
+    if who.job_id is not None:
+        verdict = _judge_job(who, queue)
+    elif who.pid is not None and who.host in _names_of_this_host():
+        verdict = _judge_process(who)
+    else:
+        return None
+    return who.started if verdict.state == LOST else None
 
 
 def _judge_job(launch: LaunchView, queue: Queue) -> Verdict:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sse_flows.errors import one_line
 from sse_flows.launchers.fence import LEFT
-from sse_flows.launchers.liveness import LOST
+from sse_flows.launchers.liveness import LOST, void_claim
 from sse_flows.launchers.refresh import LOCK_WAIT, UNDER_WAY, Seen, states_now
 from sse_flows.launchers.reservation import claim, give_up_claim
 from sse_flows.launchers.scene import Scene
@@ -137,7 +137,8 @@ def _chosen(scene: Scene, requests: list[Request], now: dict[int, Seen]) -> list
         hindrance = _hindrance(scene, one, now)
         reserved = one.firework.state == "RESERVED" and not scene.dry_run
         if not hindrance and reserved:
-            mine = claim(scene.launchpad, one.fw_id, one.firework.launches)
+            void = void_claim(one.firework, scene.queue)
+            mine = claim(scene.launchpad, one.fw_id, one.firework.launches, void)
             hindrance = "" if mine else TAKEN
         if hindrance:
             _leave(scene, [one], hindrance)

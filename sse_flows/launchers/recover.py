@@ -96,7 +96,7 @@ def recover(
     repair.take_up_ends(scene)
     repair.archive_orphans(scene)
     _read_again(scene)
-    _, scene.verdicts = judge_all(launchpad, scene.snapshot)
+    scene.queue, scene.verdicts = judge_all(launchpad, scene.snapshot)
     _rerun_lost(scene)
     _rerun_without_result(scene, options)
     _rerun_failed(scene, options)

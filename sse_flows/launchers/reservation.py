@@ -21,10 +21,14 @@ PATIENCE = 15.0
 """How long to wait for qlaunch to note the job's id, which it does after sbatch returned, s."""
 
 STALE = timedelta(minutes=10)
-"""A claim this old was made by a process that died before it began: anyone may claim anew."""
+"""A claim this old was made by a process that died before it began: anyone may claim anew. That is
+for claims of which nobody can tell: `sse recover` sees which processes are gone."""
 
 CLAIM = "sse.claimed"
 """Field of a firework's document; FireWorks drops it when the firework starts or is put back."""
+
+CLAIMANT = "sse.claimant"
+"""Field beside it: job, host and number of the process that made the claim."""
 
 Right = Literal["claimed", "ready", "none"]
 
@@ -63,7 +67,9 @@ def right_to_run(launchpad: LaunchPad, fw_id: int, patience: float = PATIENCE) -
         time.sleep(0.5)
 
 
-def claim(launchpad: LaunchPad, fw_id: int, launches: Iterable[int]) -> bool:
+def claim(
+    launchpad: LaunchPad, fw_id: int, launches: Iterable[int], void: datetime | None = None
+) -> bool:
     """Claim a RESERVED firework; False if it is not any more, or somebody else has claimed it.
 
     Parameters
@@ -74,23 +80,27 @@ def claim(launchpad: LaunchPad, fw_id: int, launches: Iterable[int]) -> bool:
         The firework.
     launches
         Its launches as they were when its reservation was read.
+    void
+        Time of a claim whose process is gone, so that it does not count.
     """
-    now = datetime.now(UTC)
-    query = {"fw_id": fw_id, "state": "RESERVED", "launches": list(launches), **unclaimed(now)}
-    found = launchpad.fireworks.find_one_and_update(query, {"$set": {CLAIM: now}})
-    return found is not None
+    from sse_flows.launchers.worker import this_process
+
+    free = {"launches": list(launches), **unclaimed(void)}
+    query = {"fw_id": fw_id, "state": "RESERVED", **free}
+    mine = {CLAIM: datetime.now(UTC), CLAIMANT: this_process()}
+    return launchpad.fireworks.find_one_and_update(query, {"$set": mine}) is not None
 
 
-def unclaimed(now: datetime | None = None) -> dict[str, Any]:
-    """Query for fireworks that nobody has claimed lately."""
-    before = (now or datetime.now(UTC)) - STALE
-    return {"$or": [{CLAIM: None}, {CLAIM: {"$lt": before}}]}
+def unclaimed(void: datetime | None = None) -> dict[str, Any]:
+    """Query for fireworks that nobody has claimed lately, or only until a certain time."""
+    before = void or datetime.now(UTC) - STALE
+    return {"$or": [{CLAIM: None}, {CLAIM: {"$lte": before}}]}
 
 
 def give_up_claim(launchpad: LaunchPad, fw_id: int) -> None:
     """Let others claim a firework that was claimed and is RESERVED still."""
     query = {"fw_id": fw_id, "state": "RESERVED"}
-    launchpad.fireworks.update_one(query, {"$unset": {CLAIM: ""}})
+    launchpad.fireworks.update_one(query, {"$unset": {CLAIM: "", CLAIMANT: ""}})
 
 
 def reservation_of(launchpad: LaunchPad, firework: dict[str, Any]) -> str | None:

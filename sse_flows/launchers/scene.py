@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sse_flows.errors import one_line
 from sse_flows.launchers.listing import Listed, read_open
 from sse_flows.launchers.liveness import Verdict
+from sse_flows.launchers.queue import Queue
 from sse_flows.launchers.refresh import LOCK_WAIT, Seen, refresh_unchanged
 from sse_flows.launchers.snapshot import Snapshot
 
@@ -60,8 +61,8 @@ class Scene:
         Keys of the parts; None for those of all campaigns.
     dry_run
         Whether to find only.
-    snapshot, verdicts
-        What the LaunchPad holds, and which of it is alive.
+    snapshot, queue, verdicts
+        What the LaunchPad holds, what Slurm says of it, and which of it is alive.
     findings
         What was found so far.
     touched
@@ -77,6 +78,7 @@ class Scene:
     keys: list[str] | None
     dry_run: bool = False
     snapshot: Snapshot = field(default_factory=lambda: Snapshot({}, {}))
+    queue: Queue = field(default_factory=lambda: Queue(answers=False, why="not asked"))
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)

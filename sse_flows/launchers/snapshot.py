@@ -32,6 +32,8 @@ _FIREWORK = {
     "launches": 1,
     "updated_on": 1,
     "created_on": 1,
+    "sse.claimed": 1,
+    "sse.claimant": 1,
     "spec.sse": 1,
     "spec._category": 1,
     "spec._allow_fizzled_parents": 1,
@@ -113,6 +115,8 @@ class FireworkView:
         Whether it runs although what it builds on failed.
     launch
         The last of its launches, if it has one.
+    claim
+        Who is about to run it, or to put it back, though it is RESERVED.
     """
 
     fw_id: int
@@ -125,6 +129,7 @@ class FireworkView:
     created: datetime | None = None
     tolerant: bool = False
     launch: LaunchView | None = None
+    claim: LaunchView | None = None
 
     @property
     def who(self) -> str:
@@ -315,6 +320,25 @@ def _firework(doc: dict, launch: LaunchView | None) -> FireworkView:
         moment(doc.get("created_on")),
         bool(spec.get("_allow_fizzled_parents")),
         launch,
+        _claim(doc.get("sse") or {}),
+    )
+
+
+def _claim(about: dict) -> LaunchView | None:
+    """The process that claimed a firework, as if it were a launch: it may be lost as one."""
+    who, when = about.get("claimant"), moment(about.get("claimed"))
+    if not who or when is None:
+        return None
+    job = who.get("slurm_job_id")
+    return LaunchView(
+        0,
+        "CLAIMED",
+        started=when,
+        job_id=None if job is None else str(job),
+        cluster=who.get("slurm_cluster"),
+        host=who.get("host"),
+        pid=who.get("pid"),
+        died=who.get("died"),
     )
 
 

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from sse_flows.errors import SSEError
 from sse_flows.launchers.profiles import Profile, load_profiles
+from sse_flows.launchers.reservation import CLAIMANT
 from sse_flows.launchers.settings import load_fworker, open_launchpad
 from sse_flows.launchers.stop import Stop
 from sse_flows.launchers.worker import (
@@ -191,10 +192,13 @@ def mark_died(launchpad: LaunchPad, pid: int, code: int) -> None:
     Slurm only knows of the job, which may go on for a day with the other processes.
     """
     here = {**this_process(), "pid": pid}
-    query = {f"fworker.env.{name}": value for name, value in here.items()}
-    launchpad.launches.update_many(
-        {**query, "state": "RUNNING"}, {"$set": {"fworker.env.died": code}}
+    places = (
+        (launchpad.launches, "RUNNING", "fworker.env"),
+        (launchpad.fireworks, "RESERVED", CLAIMANT),
     )
+    for collection, state, place in places:
+        query = {f"{place}.{name}": value for name, value in here.items()}
+        collection.update_many({**query, "state": state}, {"$set": {f"{place}.died": code}})
 
 
 def _child(request: Request, limits: Limits, parent: int) -> None:

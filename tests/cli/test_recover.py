@@ -26,6 +26,7 @@ def bench(tmp_path, monkeypatch):
     bench = Bench(memory_launchpad(), memory_store(), "far")
     monkeypatch.setattr("sse_flows.launchers.settings.open_launchpad", lambda create: bench.pad)
     monkeypatch.setattr("sse_flows.launchers.settings.shared_store", lambda: bench.store)
+    monkeypatch.setattr("sse_flows.store.jobstore.configured_store", lambda: bench.store)
     slurm = FakeSlurm(tmp_path / "slurm")
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)

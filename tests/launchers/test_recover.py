@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import time
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from jobflow import Flow
 from sse_flows.campaign.flow import Plan
 from sse_flows.campaign.keys import keyed
 from sse_flows.launchers import recover as module
-from sse_flows.launchers import repair, reservation, watch
+from sse_flows.launchers import repair, reservation, watch, worker, workers
 from sse_flows.launchers.listing import read_open
 from sse_flows.launchers.queue import Queue, QueueJob
 from sse_flows.launchers.recover import recover
@@ -193,6 +194,28 @@ def test_a_reservation_that_a_worker_takes_over_is_left_to_it_for_a_while(
     monkeypatch.setattr(reservation, "STALE", timedelta(0))
     time.sleep(0.01)
     assert kinds(mend()) == [module.LOST_RESERVATION]
+    assert bench.state(part["relax"]) == "READY"
+
+
+@pytest.mark.parametrize("end", ["job", "process", "a process of a job that goes on"])
+def test_a_claim_of_who_is_gone_does_not_hold(bench, mend, slurm, monkeypatch, end):
+    """A worker that takes a reservation over may be killed before it begins."""
+    part = bench.part("a", CHAIN)
+    launch = bench.reserve(part["relax"], 5)
+    slurm.set(j6="FAILED" if end == "job" else "RUNNING")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    place = {**worker.this_process(), "slurm_job_id": None if end == "process" else "6"}
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "this_process", lambda: {**place, "pid": gone.pid})
+        assert reservation.claim(bench.pad, part["relax"], [launch])
+    if end.startswith("a process"):
+        (left,) = mend()
+        assert left.did == ""
+        assert bench.state(part["relax"]) == "RESERVED"
+        monkeypatch.setattr(workers, "this_process", lambda: place)
+        workers.mark_died(bench.pad, gone.pid, -9)
+    assert [one.did for one in mend()] == ["reservation cancelled"]
     assert bench.state(part["relax"]) == "READY"
 
 
