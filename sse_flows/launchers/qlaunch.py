@@ -102,7 +102,8 @@ def rapidfire(launchpad: Any, fworker: Any, qadapter: Any, *args: Any, **kwargs:
     if not _is_ours(qadapter):
         return _rapidfire(launchpad, fworker, qadapter, *args, **kwargs)
     _failures.clear()
-    _rapidfire(_Patient(launchpad), fworker, qadapter, *args, **kwargs)
+    with _interruptible():
+        _rapidfire(_Patient(launchpad), fworker, qadapter, *args, **kwargs)
     if _failures:
         _end(reason(_failures[0]))
 
@@ -138,7 +139,8 @@ def singleshot(
     _failures.clear()
     done = None
     try:
-        done = launch_rocket_to_queue(*where.args, **where.kwargs)
+        with _interruptible():
+            done = launch_rocket_to_queue(*where.args, **where.kwargs)
     except (SSEError, RuntimeError) as error:
         _end(reason(error))
     else:
@@ -147,6 +149,16 @@ def singleshot(
         elif fw_id and not done:
             _end(f"firework {fw_id} is not READY")
     return done
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """End on Ctrl-C with a line instead of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("qlaunch ends: interrupted\n")
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def _end(why: str) -> None:

@@ -231,6 +231,17 @@ def test_few_slurm_jobs_drain_many_fireworks_and_the_limit_holds(cluster, launch
     assert read_yaml(site.folder / "my_qadapter.yaml")["queue"] == "debug"
 
 
+def rests(pid: int) -> bool:
+    """Whether a process has begun its work and uses no processor time."""
+
+    def ticks() -> int:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+
+    before = ticks()
+    time.sleep(2.0)
+    return before > 20 and ticks() - before <= 1
+
+
 @pytest.mark.slurm
 def test_a_qlaunch_that_waits_for_room_holds_nothing_back_when_it_is_stopped(
     cluster, launchpad, site
@@ -238,13 +249,16 @@ def test_a_qlaunch_that_waits_for_room_holds_nothing_back_when_it_is_stopped(
     site.edit("my_qadapter.yaml", "max_queued: 20", "max_queued: 1")
     cluster.submit("sleep 600", "--job-name=sse-other")
     sleepers(launchpad, 1, 0.1)
-    launch = subprocess.Popen([shutil.which("qlaunch"), "-r", "singleshot"])
+    command = [shutil.which("qlaunch"), "-r", "singleshot"]
+    launch = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        time.sleep(6.0)  # it waits for room now, or is about to
+        wait_until(lambda: rests(launch.pid), 120, "a qlaunch that waits for room")
         assert launch.poll() is None
         assert launchpad.fireworks.count_documents({"state": "RESERVED"}) == 0
         launch.send_signal(signal.SIGINT)
-        assert launch.wait(timeout=120) != 0
+        err = launch.communicate(timeout=120)[1]
     finally:
         launch.kill()
+    assert launch.returncode != 0
+    assert err.splitlines()[-1] == "qlaunch ends: interrupted"
     assert launchpad.fireworks.count_documents({"state": "READY"}) == 1
