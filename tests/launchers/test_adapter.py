@@ -250,7 +250,13 @@ def test_a_qlaunch_that_waits_for_room_holds_nothing_back_when_it_is_stopped(
     cluster.submit("sleep 600", "--job-name=sse-other")
     sleepers(launchpad, 1, 0.1)
     command = [shutil.which("qlaunch"), "-r", "singleshot"]
-    launch = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    launch = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # tests that run in the background of a shell ignore Ctrl-C, and so would their children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     try:
         wait_until(lambda: rests(launch.pid), 120, "a qlaunch that waits for room")
         assert launch.poll() is None
