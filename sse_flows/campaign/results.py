@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sse_flows.campaign.flow import Campaign, Plan
     from sse_flows.campaign.status import Status
     from sse_flows.models.explanation import CompoundExplanation
-    from sse_flows.report.document import CompoundReport, ReportData
+    from sse_flows.report.document import ReportData
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -157,10 +157,9 @@ def _provenance(campaign: Campaign, plan: Plan, store: JobStore) -> dict[str, An
     from sse_flows.campaign.flow import make_code, settings_of
 
     described = CampaignResults(store, plan).descriptors()
-    methods = "; ".join(dict.fromkeys(one.method for one in described))
     return {
         "campaign": plan.settings or settings_of(campaign.manifest),
-        "method": methods or make_code(campaign.manifest).method,
+        "method": _methods(described) or make_code(campaign.manifest).method,
         "versions": installed_versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "compounds": {
@@ -214,7 +213,7 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
     return ReportData(
         name=manifest.name,
         mobile_ion=", ".join(manifest.mobile_ions),
-        code=_methods(compounds) or make_code(manifest).method,
+        code=_methods(one.dynamics for one in compounds) or make_code(manifest).method,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=plan.settings or settings_of(manifest),
         versions=installed_versions(),
@@ -231,10 +230,9 @@ def gather_report(campaign: Campaign, store: JobStore, folder: Path, status: Sta
     )
 
 
-def _methods(compounds: list[CompoundReport]) -> str:
+def _methods(documents: Iterable[LatticeDynamics | DescriptorSet | None]) -> str:
     """What gave the forces, as the documents say; empty where there are none yet."""
-    found = dict.fromkeys(one.dynamics.method for one in compounds if one.dynamics is not None)
-    return "; ".join(found)
+    return "; ".join(dict.fromkeys(one.method for one in documents if one is not None))
 
 
 def _explanations(

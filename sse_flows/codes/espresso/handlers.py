@@ -87,6 +87,10 @@ class FaultHandler(ErrorHandler):
         """Changes to the input and what they are called; None where nothing is left."""
         return None
 
+    def to_last_geometry(self, folder: Path) -> bool:
+        """Let a relaxation of ours begin where its output ends; False where there is nothing."""
+        return self.input_file == PW_INPUT and go_on_from_last_geometry(folder)
+
     def keys(self, folder: Path) -> Mapping[str, Mapping[str, Any]]:
         """Namelists of the input."""
         return read_input(folder / self.input_file)[0]
@@ -206,10 +210,8 @@ class TimeHandler(FaultHandler):
         if self.files(folder).has_state(folder / self.output_file):
             return "control", {"restart_mode": "restart"}, "restart"
         self.files(folder).remove_state()
-        fresh: dict[str, Any] = {"restart_mode": None}
-        if self.input_file == PW_INPUT and go_on_from_last_geometry(folder):
-            return "control", fresh, _FROM_LAST
-        return "control", fresh, "restart"
+        words = _FROM_LAST if self.to_last_geometry(folder) else "restart"
+        return "control", {"restart_mode": None}, words
 
 
 class KilledHandler(FaultHandler):
@@ -225,9 +227,7 @@ class KilledHandler(FaultHandler):
         if self.n_applied_corrections >= 1:
             return None
         changes = self._fresh_start(folder)
-        if self.input_file == PW_INPUT and go_on_from_last_geometry(folder):
-            return changes, _FROM_LAST
-        return changes, "started again"
+        return changes, _FROM_LAST if self.to_last_geometry(folder) else "started again"
 
     def _fresh_start(self, folder: Path) -> Changes:
         if self.is_ph(folder):  # the files are of pw.x, which ended well
